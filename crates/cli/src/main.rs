@@ -1,0 +1,3 @@
+//! The `narae` command.
+#![forbid(unsafe_code)]
+fn main() {}

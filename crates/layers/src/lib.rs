@@ -1,0 +1,2 @@
+//! Placeholder header.
+#![forbid(unsafe_code)]
