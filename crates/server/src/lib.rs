@@ -1,2 +1,63 @@
-//! Placeholder header.
+//! Serves a tower `Service` (an `axum::Router`) over listeners it is given: HTTP/1.1, HTTPS and HTTP/2.
+//!
+//! ```no_run
+//! use narae_server::{DrainSettings, Listener, Server};
+//!
+//! # fn main() -> Result<(), narae_server::Error> {
+//! let app = axum::Router::new().route("/", axum::routing::get(|| async { "Hello, World!" }));
+//! let server = Server::builder().listen(Listener::tcp("127.0.0.1:8080")?).build()?;
+//! let running = server.start(|| async { Ok::<_, std::io::Error>(app) })?;
+//! running.stop(DrainSettings::default());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way of a connection: [`Listener`] → event loop → TLS → HTTP/1 or HTTP/2 engine (hyper) → the rules
+//! and limits that the engine leaves to the server → the service. Every limit is on by default
+//! ([`Limits`]). Stopping loses nothing silently ([`Report`]).
+//!
+//! The crate knows no routes, no sessions and no processes.
+
 #![forbid(unsafe_code)]
+
+mod error;
+mod limits;
+
+mod server;
+mod worker;
+
+mod listen;
+mod socket;
+mod tls;
+
+mod arrival;
+mod connection;
+mod link;
+
+mod h1;
+mod h2;
+mod h2_frames;
+
+mod answer;
+mod body;
+mod body_limit;
+mod exchange;
+mod rules;
+
+mod close;
+mod drain;
+mod tally;
+
+pub use axum_core::body::Body;
+
+pub use body::BodyError;
+pub use body_limit::{BodyLimit, BodyLimited};
+pub use connection::{Connection, Protocol, TlsSession};
+pub use drain::{Cut, DrainSettings, Report, Shutdown};
+pub use error::{BoxError, Error, Result};
+pub use limits::{Budget, H2Budgets, Limits};
+pub use listen::{Listener, Local};
+pub use server::{Builder, Running, Server, Stopper};
+pub use socket::Peer;
+pub use tally::Counts;
+pub use tls::{Tls, TlsConfig, TlsError, TlsVersion};

@@ -1,0 +1,102 @@
+//! Makes the validators of a file: `ETag` and `Last-Modified` (RFC 9110 §8.8).
+//!
+//! In: length and modification time of the open file, and the time of the answer. Out: header values, and the
+//! same facts in the form that `conditional` compares. Must not know requests or clocks.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+
+use crate::open_file::Modified;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Validators {
+    // `"length-seconds-nanoseconds"` in hexadecimal, with its quotes.
+    opaque: String,
+    is_weak: bool,
+    last_modified: Option<u64>,
+}
+
+impl Validators {
+    /// The tag is weak while the file is younger than a second: it may change again within the same tick of the
+    /// file system's clock (RFC 9110 §8.8.1). A date in the future is replaced by the time of the answer
+    /// (RFC 9110 §8.8.2.1); one that HTTP cannot write is left out.
+    pub(crate) fn new(len: u64, modified: Modified, now: SystemTime) -> Self {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch =
+            u64::try_from(modified.seconds).ok().map(|s| Duration::new(s, modified.nanoseconds));
+        Self {
+            opaque: format!("\"{:x}-{:x}-{:x}\"", len, modified.seconds, modified.nanoseconds),
+            is_weak: since_epoch.is_some_and(|modified| modified.abs_diff(now) < Duration::from_secs(1)),
+            last_modified: since_epoch.map(|m| m.min(now).as_secs()).filter(|s| *s <= LAST_HTTP_SECOND),
+        }
+    }
+
+    /// The opaque tag, quotes included, without the mark of a weak one.
+    pub(crate) fn opaque_tag(&self) -> &[u8] {
+        self.opaque.as_bytes()
+    }
+
+    pub(crate) fn is_weak(&self) -> bool {
+        self.is_weak
+    }
+
+    /// Whole seconds since 1970, never later than the answer.
+    pub(crate) fn last_modified(&self) -> Option<u64> {
+        self.last_modified
+    }
+
+    pub(crate) fn etag_header(&self) -> Option<HeaderValue> {
+        let weak = if self.is_weak { "W/" } else { "" };
+        HeaderValue::try_from([weak, &self.opaque].concat()).ok()
+    }
+
+    pub(crate) fn last_modified_header(&self) -> Option<HeaderValue> {
+        let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.last_modified?))?;
+        HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
+    }
+}
+
+// 9999-12-31T23:59:59Z: the date format has four digits for the year (RFC 9110 §5.6.7).
+const LAST_HTTP_SECOND: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(seconds: i64, nanoseconds: u32, etag: &str, last_modified: Option<&str>) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let validators = Validators::new(500, Modified { seconds, nanoseconds }, now);
+        assert_eq!(validators.etag_header().unwrap(), etag);
+        let header = validators.last_modified_header();
+        assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), last_modified);
+    }
+
+    #[test]
+    fn an_old_file_has_a_strong_tag_with_nanoseconds() {
+        check(784_111_777, 0, r#""1f4-2ebc98a1-0""#, Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        check(784_111_777, 999_999_999, r#""1f4-2ebc98a1-3b9ac9ff""#, Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        check(0, 0, r#""1f4-0-0""#, Some("Thu, 01 Jan 1970 00:00:00 GMT"));
+    }
+
+    #[test]
+    fn the_tag_is_weak_within_a_second_of_the_change() {
+        check(1_000_000_000, 0, r#"W/"1f4-3b9aca00-0""#, Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+        check(999_999_999, 1, r#"W/"1f4-3b9ac9ff-1""#, Some("Sun, 09 Sep 2001 01:46:39 GMT"));
+        check(999_999_999, 0, r#""1f4-3b9ac9ff-0""#, Some("Sun, 09 Sep 2001 01:46:39 GMT"));
+    }
+
+    #[test]
+    fn a_date_in_the_future_becomes_now() {
+        check(4_000_000_000, 0, r#""1f4-ee6b2800-0""#, Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+        check(i64::MAX, 0, r#""1f4-7fffffffffffffff-0""#, Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+    }
+
+    #[test]
+    fn a_date_that_http_cannot_write_is_left_out() {
+        check(-1, 5, r#""1f4-ffffffffffffffff-5""#, None);
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_HTTP_SECOND + 10);
+        let modified = Modified { seconds: 253_402_300_800, nanoseconds: 0 };
+        assert_eq!(Validators::new(1, modified, far).last_modified_header(), None);
+    }
+}

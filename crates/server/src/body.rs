@@ -1,0 +1,237 @@
+//! Request bodies under their limits (size, time), and what becomes of a body that nobody read.
+//!
+//! In: the engine's body. Out: frames to the handler, or an error that is never mistaken for the end. The
+//! handler's own answer to such an error is replaced where the limit promises another (see `exchange`).
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::answer::Refusal;
+use crate::connection::{Protocol, Shared};
+use crate::error::BoxError;
+use crate::link::Leftover;
+
+/// An unread rest up to this size is read and thrown away to keep the connection; a larger one ends it.
+const DISCARD: usize = 256 * 1024;
+
+/// What handler, body and exchange know of one request body together.
+#[derive(Debug)]
+pub(crate) struct BodyState {
+    limit: AtomicU64,
+    stage: AtomicU8,
+}
+
+/// How far the handler came with a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum BodyStage {
+    /// Still being read, or never touched.
+    Open = 0,
+    /// Read to its end.
+    Whole,
+    /// Dropped, with a rest that is small enough to be thrown away.
+    Discarding,
+    /// Dropped, with a rest that is not wanted.
+    Unwanted,
+    /// More bytes than the limit.
+    TooLarge,
+    /// Not complete in time.
+    TimedOut,
+    /// Cut off or malformed.
+    Broken,
+}
+
+impl BodyState {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit: AtomicU64::new(limit), stage: AtomicU8::new(BodyStage::Open as u8) }
+    }
+
+    /// Sets another limit, before the body is read.
+    pub(crate) fn set_limit(&self, bytes: u64) {
+        self.limit.store(bytes, Relaxed);
+    }
+
+    pub(crate) fn stage(&self) -> BodyStage {
+        match self.stage.load(Relaxed) {
+            0 => BodyStage::Open,
+            1 => BodyStage::Whole,
+            2 => BodyStage::Discarding,
+            3 => BodyStage::Unwanted,
+            4 => BodyStage::TooLarge,
+            5 => BodyStage::TimedOut,
+            _ => BodyStage::Broken,
+        }
+    }
+
+    fn set(&self, stage: BodyStage) {
+        self.stage.store(stage as u8, Relaxed);
+    }
+}
+
+/// Why a request body ended before its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is larger than the limit, in bytes. The peer gets `413`.
+    TooLarge {
+        /// The limit that applied.
+        limit: u64,
+    },
+    /// It was not complete in time. The peer gets `408`.
+    TimedOut,
+    /// It was cut off, or its framing is wrong.
+    Broken(hyper::Error),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(f, "request body is larger than {limit} bytes (RFC 9110 §15.5.14)"),
+            Self::TimedOut => f.write_str("request body was not complete in time (RFC 9110 §15.5.9)"),
+            Self::Broken(error) => write!(f, "request body is broken: {error} (RFC 9112 §8)"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Broken(error) => Some(error),
+            Self::TooLarge { .. } | Self::TimedOut => None,
+        }
+    }
+}
+
+/// A request body as the handler reads it.
+pub(crate) struct RequestBody {
+    /// `None` once it is dropped or has failed.
+    incoming: Option<Incoming>,
+    state: Arc<BodyState>,
+    shared: Arc<Shared>,
+    received: u64,
+    began: Instant,
+    /// Made when the handler first has to wait.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The peer waits for `100 Continue`, which the first read sends.
+    expects: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, state: Arc<BodyState>, shared: Arc<Shared>, expects: bool) -> Self {
+        let began = Instant::now();
+        Self { incoming: Some(incoming), state, shared, received: 0, began, timer: None, expects }
+    }
+
+    fn fail(&mut self, stage: BodyStage, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.state.set(stage);
+        self.incoming = None;
+        Poll::Ready(Some(Err(error.into())))
+    }
+
+    fn is_over(&self, incoming: &Incoming) -> bool {
+        let limit = self.state.limit.load(Relaxed);
+        self.received > limit || self.received.saturating_add(incoming.size_hint().lower()) > limit
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let Some(incoming) = &this.incoming else { return Poll::Ready(None) };
+        if this.is_over(incoming) {
+            let limit = this.state.limit.load(Relaxed);
+            return this.fail(BodyStage::TooLarge, BodyError::TooLarge { limit });
+        }
+        this.expects = false;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.received = this.received.saturating_add(length as u64);
+                let limit = this.state.limit.load(Relaxed);
+                if this.received > limit {
+                    return this.fail(BodyStage::TooLarge, BodyError::TooLarge { limit });
+                }
+                if this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
+                    this.state.set(BodyStage::Whole);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => this.fail(BodyStage::Broken, BodyError::Broken(error)),
+            Poll::Ready(None) => {
+                this.state.set(BodyStage::Whole);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let end = this.began + this.shared.context.limits.body_timeout;
+                let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
+                ready!(timer.as_mut().poll(cx));
+                this.fail(BodyStage::TimedOut, BodyError::TimedOut)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    /// Decides what becomes of an unread rest. HTTP/2 resets the stream by itself.
+    fn drop(&mut self) {
+        if self.state.stage() != BodyStage::Open {
+            return;
+        }
+        let Some(body) = self.incoming.take() else { return };
+        if body.is_end_stream() {
+            self.state.set(BodyStage::Whole);
+            return;
+        }
+        if self.shared.protocol == Protocol::Http2 {
+            self.state.set(BodyStage::Discarding);
+            return;
+        }
+        // A peer that waits for `100 Continue` would send the rest only if we read it.
+        let is_small = body.size_hint().upper().is_some_and(|rest| rest <= DISCARD as u64);
+        if is_small && !self.expects {
+            self.state.set(BodyStage::Discarding);
+            let leftover = Leftover { body, budget: DISCARD, since: Instant::now() };
+            self.shared.link().leftover = Some(leftover);
+            self.shared.driver.wake();
+        } else {
+            self.state.set(BodyStage::Unwanted);
+        }
+    }
+}
+
+/// Which refusal replaces a handler's own error, if a limit stopped its reading.
+pub(crate) fn refusal(stage: BodyStage) -> Option<Refusal> {
+    match stage {
+        BodyStage::TooLarge => Some(Refusal::BodyTooLarge),
+        BodyStage::TimedOut => Some(Refusal::BodyTimeout),
+        BodyStage::Open
+        | BodyStage::Whole
+        | BodyStage::Discarding
+        | BodyStage::Unwanted
+        | BodyStage::Broken => None,
+    }
+}

@@ -1,0 +1,62 @@
+//! Ends a connection so that the peer can read the last answer (RFC 9112 §9.6).
+//!
+//! Closing a socket that still holds unread bytes makes the system send RST, which can destroy the answer
+//! on its way. So the server ends its own side first, then reads and throws away, for a bounded time.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::ready;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::connection::Shared;
+
+/// Silence after which a lingering close ends earlier.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Nothing is owed to the peer.
+    AtOnce,
+    /// The peer may still be sending: read to its end, at most this long.
+    ReadToEnd(Duration),
+}
+
+/// Sends what waits, ends the server's side, and reads the peer's rest if it is owed.
+pub(crate) async fn close(shared: &Arc<Shared>, manner: Manner) {
+    let limits = &shared.context.limits;
+    let said = timeout(limits.write_stall, poll_fn(|cx| shared.link().poll_shutdown(cx))).await;
+    let Manner::ReadToEnd(longest) = manner else { return };
+    if !matches!(said, Ok(Ok(()))) || shared.link().is_read_closed() {
+        return;
+    }
+    let longest = match shared.context.drain.deadline() {
+        Some(deadline) => longest.min(deadline.saturating_duration_since(std::time::Instant::now())),
+        None => longest,
+    };
+    let end = Instant::now() + longest;
+    loop {
+        let read = poll_fn(|cx| {
+            // On the stack of one poll, not in the task: lingering connections are many at bad times.
+            let mut scratch = [0; 8 * 1024];
+            let mut link = shared.link();
+            loop {
+                match ready!(link.poll_discard(cx, &mut scratch)) {
+                    Ok(0) | Err(_) => return std::task::Poll::Ready(false),
+                    Ok(_) => {
+                        if tokio::task::coop::has_budget_remaining() {
+                            continue;
+                        }
+                        return std::task::Poll::Ready(true);
+                    }
+                }
+            }
+        });
+        match timeout_at(end.min(Instant::now() + SILENCE), read).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return,
+        }
+    }
+}

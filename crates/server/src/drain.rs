@@ -1,0 +1,263 @@
+//! Stopping without losing work: the stages of a drain, the token that long answers watch, the report.
+//!
+//! In: a wish to stop. Out: connections that end in their own time, and a [`Report`] that names what the
+//! deadline cut. Never sees bytes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::sync::watch;
+
+use crate::connection::Shared;
+use crate::socket::Peer;
+use crate::tally::Counts;
+
+/// How a server stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainSettings {
+    /// How long an idle connection is still answered, with `Connection: close`, before it is closed.
+    /// Default: 5 s. A client that just sends its next request is served, not reset.
+    pub linger: Duration,
+    /// When what is left is cut, and named in the [`Report`]. Default: 30 s.
+    pub deadline: Duration,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self { linger: Duration::from_secs(5), deadline: Duration::from_secs(30) }
+    }
+}
+
+/// What a stop did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Everything the server did in its life.
+    pub counts: Counts,
+    /// Connections open when the drain began.
+    pub open_at_start: u64,
+    /// Requests that the deadline cut.
+    pub cut: Vec<Cut>,
+    /// Connections without a request that the deadline closed.
+    pub closed_idle: u64,
+    /// From the wish to stop to the end.
+    pub took: Duration,
+}
+
+/// A request that did not end before the deadline of the drain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cut {
+    /// The request's method.
+    pub method: Method,
+    /// The request's path, without its query, which may hold secrets.
+    pub path: String,
+    /// How long it had been running.
+    pub age: Duration,
+    /// Who had asked.
+    pub peer: Peer,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({:.1} s, {})", self.method, self.path, self.age.as_secs_f64(), self.peer)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "drained {} connections in {:.1} s · requests served {} · cut {}",
+            self.open_at_start,
+            self.took.as_secs_f64(),
+            self.counts.requests,
+            self.cut.len()
+        )?;
+        for cut in &self.cut {
+            write!(f, "\n  cut: {cut}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Serving,
+    Draining,
+    Cut,
+}
+
+/// The state of one server's drain. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Drain(Arc<Inner>);
+
+struct Inner {
+    stage: watch::Sender<Stage>,
+    begun: OnceLock<Begun>,
+    connections: Mutex<HashMap<u64, Weak<Shared>>>,
+    next: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Instant,
+    settings: DrainSettings,
+    /// How long the ends of long answers are spread over.
+    spread: Duration,
+}
+
+impl Drain {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            stage: watch::Sender::new(Stage::Serving),
+            begun: OnceLock::new(),
+            connections: Mutex::default(),
+            next: AtomicU64::new(1),
+        }))
+    }
+
+    /// A number for a new connection, under which it is registered.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn register(&self, connection: &Arc<Shared>) {
+        self.connections().insert(connection.admission.number, Arc::downgrade(connection));
+    }
+
+    pub(crate) fn forget(&self, number: u64) {
+        self.connections().remove(&number);
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Weak<Shared>>> {
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.begun.get().is_some()
+    }
+
+    pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
+        self.0.stage.subscribe()
+    }
+
+    /// When idle connections are closed; `None` before the drain.
+    pub(crate) fn linger_until(&self) -> Option<Instant> {
+        self.0.begun.get().map(|begun| begun.at + begun.settings.linger)
+    }
+
+    /// When everything is cut; `None` before the drain.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.begun.get().map(|begun| begun.at + begun.settings.deadline)
+    }
+
+    /// Begins the drain: nothing is accepted any more, every connection is told. The first call counts.
+    pub(crate) fn begin(&self, settings: DrainSettings) {
+        let connections: Vec<_> = self.connections().values().filter_map(Weak::upgrade).collect();
+        // Ten thousand streams that end at once come back at once: spread them, two milliseconds each,
+        // but leave the last fifth of the time for their ends to be sent.
+        let each = Duration::from_millis(2) * u32::try_from(connections.len()).unwrap_or(u32::MAX);
+        let spread = each.min(settings.deadline.mul_f64(0.8));
+        let begun = Begun { at: Instant::now(), settings, spread };
+        if self.0.begun.set(begun).is_ok() {
+            self.0.stage.send_replace(Stage::Draining);
+        }
+        for connection in connections {
+            connection.driver.wake();
+        }
+    }
+
+    /// Ends every connection that is left; the requests that this cost, and how many connections had none.
+    pub(crate) fn cut(&self) -> (Vec<Cut>, u64) {
+        self.0.stage.send_replace(Stage::Cut);
+        let connections: Vec<_> = self.connections().values().filter_map(Weak::upgrade).collect();
+        let mut cuts = Vec::new();
+        let mut idle = 0;
+        for connection in connections {
+            let requests = connection.cut();
+            idle += u64::from(requests.is_empty());
+            cuts.extend(requests);
+        }
+        (cuts, idle)
+    }
+
+    pub(crate) fn token(&self, number: u64) -> Shutdown {
+        Shutdown { drain: self.clone(), number }
+    }
+}
+
+/// Tells a handler that the server is stopping.
+///
+/// An answer without an end (server-sent events, a WebSocket, a long download) watches it, so that it can
+/// say goodbye before the drain's deadline cuts it. Ends are spread in time: each connection's token
+/// fires at its own moment, so that not all clients come back at once.
+#[derive(Clone)]
+pub struct Shutdown {
+    drain: Drain,
+    number: u64,
+}
+
+impl Shutdown {
+    /// Whether the server has begun to stop. True at once, for every connection.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_draining()
+    }
+
+    /// Waits until this connection should end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: it can be dropped and called again.
+    pub async fn wait(&self) {
+        let mut stages = self.drain.stages();
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = stages.wait_for(|stage| *stage >= Stage::Draining).await;
+        if let Some(begun) = self.drain.0.begun.get() {
+            let share = jitter(self.number);
+            tokio::time::sleep_until((begun.at + begun.spread.mul_f64(share)).into()).await;
+        }
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").field("draining", &self.is_draining()).finish()
+    }
+}
+
+/// A number from 0 to 1 for a connection, the same for its life, different in each process.
+fn jitter(number: u64) -> f64 {
+    static SEED: OnceLock<RandomState> = OnceLock::new();
+    let hash = SEED.get_or_init(RandomState::new).hash_one(number);
+    f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_spreads_connections_over_the_whole_time() {
+        let shares: Vec<f64> = (0..1000).map(jitter).collect();
+        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        let early = shares.iter().filter(|share| **share < 0.5).count();
+        assert!((350..650).contains(&early), "{early} of 1000 in the first half");
+    }
+
+    #[test]
+    fn the_first_wish_to_stop_counts() {
+        let drain = Drain::new();
+        assert!(!drain.is_draining());
+        drain.begin(DrainSettings { linger: Duration::from_secs(1), deadline: Duration::from_secs(2) });
+        let first = drain.deadline();
+        drain.begin(DrainSettings { linger: Duration::from_secs(9), deadline: Duration::from_secs(9) });
+        assert_eq!(first, drain.deadline());
+    }
+}

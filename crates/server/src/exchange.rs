@@ -1,0 +1,374 @@
+//! One request and its response: from the engine through the rules to the application, and back.
+//!
+//! In: the engine's request. Out: the response that the peer gets. Applies the rules, hands out the
+//! connection, puts limits on the body, catches panics, and says `Connection: close` where the connection
+//! must end. Knows no routes.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum_core::body::Body;
+use bytes::{Buf, Bytes};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+
+use crate::answer::Refusal;
+use crate::body::{BodyStage, BodyState, RequestBody, refusal};
+use crate::body_limit::BodyControl;
+use crate::connection::{Connection, InFlight, Protocol, Shared, next_number};
+use crate::error::BoxError;
+use crate::rules::admit;
+use crate::tally::count;
+
+/// The application as the engine calls it, on one connection.
+pub(crate) struct Exchange<S> {
+    service: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Exchange<S> {
+    pub(crate) fn new(service: S, shared: Arc<Shared>) -> Self {
+        Self { service, shared }
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Exchange<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = Infallible;
+    type Future = Answering<S>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let shared = &self.shared;
+        count(&shared.context.tally.requests);
+        let number = next_number();
+        let in_flight = InFlight {
+            number,
+            method: request.method().clone(),
+            target: request.uri().path_and_query().cloned(),
+            since: Instant::now(),
+            unasked: None,
+        };
+        let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        let mut link = shared.link();
+        link.upgrading = waits_for_upgrade.then(|| in_flight.clone());
+        link.begin(in_flight);
+        drop(link);
+        let has_body = !HttpBody::is_end_stream(request.body());
+        let ticket = Ticket { shared: Arc::clone(shared), number, has_body };
+        if let Err(refusal) = admit(&mut request, &shared.context.limits) {
+            count(&shared.context.tally.refused);
+            return Answering { state: State::Refused { refusal }, ticket: Some(ticket), body: None };
+        }
+        let (request, body) = self.hand_over(request, has_body);
+        let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
+        Answering { state, ticket: Some(ticket), body }
+    }
+}
+
+impl<S> Exchange<S> {
+    /// Turns the engine's request into the application's.
+    fn hand_over(&self, request: Request<Incoming>, has_body: bool) -> (Request<Body>, Option<Arc<BodyState>>) {
+        let (mut parts, incoming) = request.into_parts();
+        parts.extensions.insert(Connection(Arc::clone(&self.shared)));
+        if !has_body {
+            return (Request::from_parts(parts, Body::empty()), None);
+        }
+        let state = Arc::new(BodyState::new(self.shared.context.limits.max_body_bytes));
+        parts.extensions.insert(BodyControl(Arc::clone(&state)));
+        let expects = parts.headers.contains_key(EXPECT);
+        let body = RequestBody::new(incoming, Arc::clone(&state), Arc::clone(&self.shared), expects);
+        (Request::from_parts(parts, Body::new(body)), Some(state))
+    }
+}
+
+/// A request in the registry of those in flight; leaves it when dropped.
+struct Ticket {
+    shared: Arc<Shared>,
+    number: u64,
+    has_body: bool,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let is_last = self.shared.link().end(self.number, self.has_body);
+        if is_last && (self.shared.protocol == Protocol::Http2 || self.shared.context.drain.is_draining()) {
+            self.shared.driver.wake();
+        }
+    }
+}
+
+pin_project! {
+    /// The way to a response.
+    pub(crate) struct Answering<S>
+    where
+        S: tower::Service<Request<Body>>,
+    {
+        #[pin]
+        state: State<S>,
+        ticket: Option<Ticket>,
+        body: Option<Arc<BodyState>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S>
+    where
+        S: tower::Service<Request<Body>>,
+    {
+        Refused { refusal: Refusal },
+        Running { #[pin] future: Oneshot<S, Request<Body>>, waits_for_upgrade: bool },
+    }
+}
+
+impl<S, B> Future for Answering<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let outcome = match this.state.project() {
+            StateProjection::Refused { refusal } => Err(*refusal),
+            StateProjection::Running { future, waits_for_upgrade } => {
+                if std::mem::take(waits_for_upgrade) {
+                    // The driver lets the engine give the socket away, which it must do before the answer.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let ticket = this.ticket.as_ref();
+                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(result) => match ready!(result) {
+                        Ok(response) => Ok(response),
+                        Err(error) => {
+                            let error = error.into();
+                            tracing::error!(%error, request = %Named(ticket), "service failed");
+                            Err(Refusal::Handler)
+                        }
+                    },
+                    Err(panic) => {
+                        report_panic(ticket, &*panic);
+                        Err(Refusal::Handler)
+                    }
+                }
+            }
+        };
+        let Some(ticket) = this.ticket.take() else {
+            // Polled after its end: the engine never does.
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok(finish(outcome, ticket, this.body.as_deref())))
+    }
+}
+
+/// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.
+fn finish<B: HttpBody>(
+    outcome: Result<Response<B>, Refusal>,
+    ticket: Ticket,
+    body: Option<&BodyState>,
+) -> Response<ResponseBody<B>> {
+    let stage = body.map_or(BodyStage::Whole, BodyState::stage);
+    let outcome = match (outcome, refusal(stage)) {
+        // A handler that has its own answer to a large body keeps it; a success is its own business.
+        (Ok(response), Some(refusal)) if is_error_of(response.status(), refusal) => Err(refusal),
+        (Err(Refusal::Handler), Some(refusal)) => Err(refusal),
+        (outcome, _) => outcome,
+    };
+    let shared = Arc::clone(&ticket.shared);
+    let mut response = match outcome {
+        Ok(response) => {
+            response.map(|body| ResponseBody { body: Content::Application { body }, ticket: Some(ticket) })
+        }
+        Err(refusal) => refusal.response().map(|text| ResponseBody {
+            body: Content::Text { text: Some(text) },
+            ticket: Some(ticket),
+        }),
+    };
+    if shared.protocol == Protocol::Http1 {
+        settle_connection(&shared, &mut response, stage);
+    }
+    response
+}
+
+fn is_error_of(status: StatusCode, refusal: Refusal) -> bool {
+    status != refusal.status() && (status.is_client_error() || status.is_server_error())
+}
+
+/// RFC 9112 §9.6: a server that will not read on says so.
+fn settle_connection<B>(shared: &Shared, response: &mut Response<B>, stage: BodyStage) {
+    let rest_unread = matches!(
+        stage,
+        BodyStage::Unwanted | BodyStage::TooLarge | BodyStage::TimedOut | BodyStage::Broken
+    );
+    let must_close = rest_unread || shared.context.drain.is_draining();
+    if must_close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// A request's name for the log.
+struct Named<'a>(Option<&'a Ticket>);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(ticket) = self.0 else { return f.write_str("-") };
+        let link = ticket.shared.link();
+        let Some(request) = link.requests.iter().find(|request| request.number == ticket.number) else {
+            return f.write_str("-");
+        };
+        let path = request.target.as_ref().map_or("*", |target| target.path());
+        write!(f, "{} {path} #{}", request.method, request.number)
+    }
+}
+
+fn report_panic(ticket: Option<&Ticket>, panic: &(dyn Any + Send)) {
+    if let Some(ticket) = ticket {
+        count(&ticket.shared.context.tally.panics);
+    }
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(request = %Named(ticket), "handler panicked: {message}");
+}
+
+pin_project! {
+    /// A response body on its way to the peer.
+    pub(crate) struct ResponseBody<B> {
+        #[pin]
+        body: Content<B>,
+        ticket: Option<Ticket>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProjection]
+    enum Content<B> {
+        Text { text: Option<Bytes> },
+        Application { #[pin] body: B },
+    }
+}
+
+/// Data of a response: the server's own, or the application's.
+pub(crate) enum Data<D> {
+    Text(Bytes),
+    Application(D),
+}
+
+impl<B> HttpBody for ResponseBody<B>
+where
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Data = Data<B::Data>;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
+        let this = self.project();
+        let body = match this.body.project() {
+            ContentProjection::Text { text } => {
+                return Poll::Ready(text.take().map(|text| Ok(Frame::data(Data::Text(text)))));
+            }
+            ContentProjection::Application { body } => body,
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx)));
+        let polled = match polled {
+            Ok(polled) => polled,
+            Err(panic) => {
+                report_panic(this.ticket.as_ref(), &*panic);
+                // The peer must see a broken body, never a whole one.
+                return Poll::Ready(Some(Err("the handler panicked in the middle of its body".into())));
+            }
+        };
+        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.shared.protocol == Protocol::Http2) {
+            note_demand(ticket, matches!(polled, Poll::Ready(Some(Ok(_)))));
+        }
+        match ready!(polled) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame.map_data(Data::Application)))),
+            Some(Err(error)) => {
+                let error = error.into();
+                tracing::warn!(%error, request = %Named(this.ticket.as_ref()), "response body failed");
+                Poll::Ready(Some(Err(error)))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Content::Text { text } => text.is_none(),
+            Content::Application { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Content::Text { text } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Application { body } => body.size_hint(),
+        }
+    }
+}
+
+/// HTTP/2: a stream whose window is shut is not asked for more. Since when, is what the stall limit asks.
+fn note_demand(ticket: &Ticket, gave: bool) {
+    let mut link = ticket.shared.link();
+    if let Some(request) = link.requests.iter_mut().find(|request| request.number == ticket.number) {
+        request.unasked = gave.then(Instant::now);
+    }
+}
+
+impl<D: Buf> Buf for Data<D> {
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Text(bytes) => bytes.remaining(),
+            Self::Application(data) => data.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Text(bytes) => bytes.chunk(),
+            Self::Application(data) => data.chunk(),
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        match self {
+            Self::Text(bytes) => bytes.chunks_vectored(slices),
+            Self::Application(data) => data.chunks_vectored(slices),
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Text(bytes) => bytes.advance(count),
+            Self::Application(data) => data.advance(count),
+        }
+    }
+}
+

@@ -1,0 +1,259 @@
+//! Drives one HTTP/1 connection: the engine, the timers, the server's own last words (RFC 9112).
+//!
+//! One timer serves every limit of time: it is armed for the nearest deadline and asked again when it
+//! fires, so that a request costs no timer of its own.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum_core::body::Body;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use hyper::server::conn::http1::{Builder, Connection, UpgradeableConnection};
+use hyper_util::rt::TokioIo;
+use tokio::time::Sleep;
+
+use crate::answer::Refusal;
+use crate::close::{self, Manner};
+use crate::connection::{Shared, after, earlier};
+use crate::error::BoxError;
+use crate::exchange::Exchange;
+use crate::limits::Limits;
+use crate::link::{Fault, Phase, Wire};
+use crate::tally::count;
+
+/// How long the rest of a body that nobody read may take to arrive.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// Serves requests until the connection ends.
+pub(crate) async fn serve<S, B>(shared: Arc<Shared>, service: S)
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let io = TokioIo::new(Wire(Arc::clone(&shared)));
+    let exchange = Exchange::new(service, Arc::clone(&shared));
+    let engine = builder(&shared.context.limits).serve_connection(io, exchange);
+    let mut driver = Driver { engine: Some(Engine::Http(engine)), timer: None, shared: Arc::clone(&shared) };
+    let end = poll_fn(|cx| driver.poll(cx)).await;
+    // The engine may still hold an unfinished answer; what follows goes after what was sent.
+    drop(driver);
+    finish(&shared, end).await;
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .half_close(true)
+        .header_read_timeout(None)
+        .max_header_size(limits.max_head_bytes)
+        .max_buf_size(limits.max_head_bytes.max(64 * 1024));
+    // The engine's own default is the same number, and cheaper than asking for it.
+    if limits.max_header_count != 100 {
+        builder.max_headers(limits.max_header_count);
+    }
+    builder
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The engine is done; what it had to say is sent, or cannot be sent.
+    Engine(Result<(), hyper::Error>),
+    /// The socket became the handler's.
+    Upgraded,
+    /// A limit or rule; the peer gets this answer, if no other is under way.
+    Refused(Refusal),
+    /// A limit of time that has no answer.
+    Silent,
+    /// Nothing was asked for, in the keep-alive time or in the linger of a drain.
+    Idle,
+    /// The drain's deadline.
+    Cut,
+}
+
+enum Engine<S, B>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    Http(Connection<TokioIo<Wire>, Exchange<S>>),
+    Upgradeable(UpgradeableConnection<TokioIo<Wire>, Exchange<S>>),
+}
+
+struct Driver<S, B>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    engine: Option<Engine<S, B>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    shared: Arc<Shared>,
+}
+
+impl<S, B> Driver<S, B>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.shared.driver.register(cx.waker());
+        let done = match &mut self.engine {
+            Some(Engine::Http(engine)) => Pin::new(engine).poll(cx),
+            Some(Engine::Upgradeable(engine)) => Pin::new(engine).poll(cx),
+            None => return Poll::Ready(End::Silent),
+        };
+        let mut link = self.shared.link();
+        let flushed = link.poll_flush(cx);
+        if let Poll::Ready(result) = done {
+            // Even a failed write is the end: the engine has nothing more to say.
+            if let Some(Engine::Upgradeable(engine)) = self.engine.take()
+                && engine.into_parts().is_none()
+            {
+                link.give_away();
+                return Poll::Ready(End::Upgraded);
+            }
+            return match link.fault {
+                Some(Fault::TargetTooLong) => Poll::Ready(End::Refused(Refusal::TargetTooLong)),
+                _ if link.is_cut() => Poll::Ready(End::Cut),
+                _ => Poll::Ready(End::Engine(result)),
+            };
+        }
+        if let Poll::Ready(Err(_)) = flushed {
+            return Poll::Ready(End::Silent);
+        }
+        if link.is_cut() {
+            return Poll::Ready(End::Cut);
+        }
+        if link.upgrading.is_some() && matches!(self.engine, Some(Engine::Http(_))) {
+            drop(link);
+            self.allow_upgrade();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(leftover) = &mut link.leftover {
+            if discard(leftover, cx) {
+                link.leftover = None;
+            } else if leftover.since.elapsed() > DISCARD_TIME {
+                return Poll::Ready(End::Silent);
+            }
+        }
+        drop(link);
+        self.poll_deadline(cx)
+    }
+
+    /// Lets the engine hand the socket to a handler that answers `101`.
+    fn allow_upgrade(&mut self) {
+        self.engine = match self.engine.take() {
+            Some(Engine::Http(engine)) => Some(Engine::Upgradeable(engine.with_upgrades())),
+            other => other,
+        };
+    }
+
+    /// Arms the timer for the nearest deadline; ends the connection if one has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let Some((deadline, end)) = self.deadline() else {
+                return Poll::Pending;
+            };
+            match &mut self.timer {
+                // Armed for earlier: when it fires, this is asked again.
+                Some(timer) if timer.deadline() <= deadline.into() => {}
+                Some(timer) => timer.as_mut().reset(deadline.into()),
+                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
+            }
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                return Poll::Ready(end);
+            }
+            timer.as_mut().reset(deadline.into());
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, End)> {
+        let limits = &self.shared.context.limits;
+        let link = self.shared.link();
+        let (phase, since) = link.phase();
+        let waiting = match phase {
+            Phase::Idle => {
+                let linger = self.shared.context.drain.linger_until();
+                earlier(linger, Some(since + limits.keep_alive_idle)).map(|at| (at, End::Idle))
+            }
+            Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
+            Phase::Busy => None,
+        };
+        let stalled = after(link.blocked_since(), limits.write_stall);
+        let discarding = after(link.leftover.as_ref().map(|leftover| leftover.since), DISCARD_TIME);
+        match (waiting, earlier(stalled, discarding)) {
+            (Some((at, end)), Some(stop)) => Some(if stop < at { (stop, End::Silent) } else { (at, end) }),
+            (Some(waiting), None) => Some(waiting),
+            (None, stop) => stop.map(|stop| (stop, End::Silent)),
+        }
+    }
+}
+
+/// Throws away what has arrived. Whether the end was reached, or nothing more is wanted.
+fn discard(leftover: &mut crate::link::Leftover, cx: &mut Context<'_>) -> bool {
+    loop {
+        match Pin::new(&mut leftover.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                match leftover.budget.checked_sub(length) {
+                    Some(left) => leftover.budget = left,
+                    None => return true,
+                }
+            }
+            Poll::Ready(_) => return true,
+            Poll::Pending => return false,
+        }
+    }
+}
+
+/// The server's last words on a connection, and its close.
+async fn finish(shared: &Arc<Shared>, end: End) {
+    let tally = &shared.context.tally;
+    let manner = match end {
+        End::Upgraded => return,
+        End::Cut => Manner::AtOnce,
+        End::Silent => {
+            count(&tally.timeouts);
+            Manner::AtOnce
+        }
+        End::Idle => Manner::ReadToEnd(Duration::from_secs(1)),
+        End::Refused(refusal) => {
+            if matches!(refusal, Refusal::HeadTimeout) {
+                count(&tally.timeouts);
+            }
+            count(&tally.refused);
+            shared.link().append(&refusal.bytes());
+            Manner::ReadToEnd(shared.context.limits.lingering_close)
+        }
+        End::Engine(Ok(())) if shared.link().is_read_closed() => Manner::AtOnce,
+        // The engine answered a malformed head, or a response said that it is the last.
+        End::Engine(Ok(())) => Manner::ReadToEnd(shared.context.limits.lingering_close),
+        End::Engine(Err(error)) if error.is_parse() => {
+            count(&tally.refused);
+            Manner::ReadToEnd(shared.context.limits.lingering_close)
+        }
+        End::Engine(Err(_)) => Manner::AtOnce,
+    };
+    close::close(shared, manner).await;
+}

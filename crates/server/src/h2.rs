@@ -1,0 +1,210 @@
+//! Drives one HTTP/2 connection: the engine, the timers, the two-step `GOAWAY` of a drain (RFC 9113).
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum_core::body::Body;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use hyper::server::conn::http2::{Builder, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::Sleep;
+
+use crate::close::{self, Manner};
+use crate::connection::{Shared, after, earlier};
+use crate::error::BoxError;
+use crate::exchange::Exchange;
+use crate::limits::Limits;
+use crate::link::{Fault, Wire};
+use crate::tally::count;
+
+/// How long a peer may take to answer the end of an idle connection.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Serves requests until the connection ends.
+pub(crate) async fn serve<S, B>(shared: Arc<Shared>, service: S)
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let io = TokioIo::new(Wire(Arc::clone(&shared)));
+    let exchange = Exchange::new(service, Arc::clone(&shared));
+    let engine = builder(&shared.context.limits).serve_connection(io, exchange);
+    let mut driver = Driver { engine, timer: None, shared: Arc::clone(&shared), leaving: None };
+    let end = poll_fn(|cx| driver.poll(cx)).await;
+    drop(driver);
+    finish(&shared, end).await;
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .max_concurrent_streams(limits.h2_max_streams)
+        .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
+        // The connection's window is larger than a stream's, so that one upload does not stop the others.
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(256 * 1024);
+    builder
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The engine is done, with both sides informed.
+    Engine,
+    /// The transport or the peer's protocol failed.
+    Failed,
+    /// A limit of time.
+    Silent,
+    /// The peer's frames used up a budget.
+    Calm(&'static str),
+    /// The drain's deadline.
+    Cut,
+}
+
+struct Driver<E> {
+    engine: E,
+    timer: Option<Pin<Box<Sleep>>>,
+    shared: Arc<Shared>,
+    /// Since when the peer knows that the connection ends.
+    leaving: Option<Instant>,
+}
+
+/// The engine, as far as the driver needs it. One implementation; it keeps the bounds in one place.
+trait Engine: Future<Output = Result<(), hyper::Error>> + Unpin {
+    /// `GOAWAY` with the highest id, a round trip, `GOAWAY` with the last one (RFC 9113 §6.8).
+    fn say_goodbye(&mut self);
+}
+
+impl<S, B> Engine for Connection<TokioIo<Wire>, Exchange<S>, TokioExecutor>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn say_goodbye(&mut self) {
+        Pin::new(self).graceful_shutdown();
+    }
+}
+
+impl<E: Engine> Driver<E> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.shared.driver.register(cx.waker());
+        if self.leaving.is_none() && self.shared.context.drain.is_draining() {
+            self.leave();
+        }
+        let done = Pin::new(&mut self.engine).poll(cx);
+        let mut link = self.shared.link();
+        let flushed = link.poll_flush(cx);
+        if link.is_cut() {
+            return Poll::Ready(End::Cut);
+        }
+        if let Some(Fault::Calm(why)) = link.fault {
+            return Poll::Ready(End::Calm(why));
+        }
+        match (done, flushed) {
+            (Poll::Ready(Ok(())), _) => return Poll::Ready(End::Engine),
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(End::Failed),
+            _ => {}
+        }
+        drop(link);
+        self.poll_deadline(cx)
+    }
+
+    fn leave(&mut self) {
+        self.leaving = Some(Instant::now());
+        self.engine.say_goodbye();
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let Some((deadline, limit)) = self.deadline() else { return Poll::Pending };
+            match &mut self.timer {
+                Some(timer) if timer.deadline() <= deadline.into() => {}
+                Some(timer) => timer.as_mut().reset(deadline.into()),
+                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
+            }
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() < deadline {
+                timer.as_mut().reset(deadline.into());
+                continue;
+            }
+            match limit {
+                Limit::Idle => {
+                    self.leave();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Limit::HeaderBlock => return Poll::Ready(End::Calm("header block not complete in time")),
+                Limit::Stalled => return Poll::Ready(End::Silent),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Limit)> {
+        let limits = &self.shared.context.limits;
+        let link = self.shared.link();
+        let unasked = link.requests.iter().filter_map(|request| request.unasked).min();
+        let stalled = earlier(
+            after(link.blocked_since(), limits.write_stall),
+            after(unasked, limits.write_stall),
+        );
+        let block = link.meter().and_then(|meter| {
+            if meter.awaits_preface() {
+                Some(link.phase().1 + limits.first_byte)
+            } else {
+                after(meter.block_since(), limits.head_timeout)
+            }
+        });
+        let idle = match (link.requests.is_empty(), self.leaving) {
+            (false, _) => None,
+            (true, None) => Some((link.phase().1 + limits.keep_alive_idle, Limit::Idle)),
+            (true, Some(since)) => Some((since + GOODBYE, Limit::Stalled)),
+        };
+        let candidates =
+            [idle, stalled.map(|at| (at, Limit::Stalled)), block.map(|at| (at, Limit::HeaderBlock))];
+        candidates.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Limit {
+    Idle,
+    HeaderBlock,
+    Stalled,
+}
+
+async fn finish(shared: &Arc<Shared>, end: End) {
+    let manner = match end {
+        End::Cut | End::Failed => Manner::AtOnce,
+        End::Engine => Manner::ReadToEnd(Duration::from_secs(1)),
+        End::Silent => {
+            count(&shared.context.tally.timeouts);
+            Manner::AtOnce
+        }
+        End::Calm(why) => {
+            count(&shared.context.tally.refused);
+            tracing::debug!(peer = %shared.peer, why, "http/2 peer told to calm down");
+            let mut link = shared.link();
+            if let Some(frame) = link.meter().and_then(|meter| meter.goaway(why)) {
+                link.append(&frame);
+            }
+            Manner::ReadToEnd(Duration::from_secs(1))
+        }
+    };
+    close::close(shared, manner).await;
+}

@@ -1,0 +1,367 @@
+//! The byte side of one connection: what was read, what waits to be written, and since when nothing moved.
+//!
+//! [`Wire`] is the socket as the HTTP engine sees it. Behind it the [`Link`] watches every byte go by: it
+//! knows whether a request is awaited, arriving or being answered, how long its first line is, and whether
+//! the peer takes what is sent. Small writes are gathered and sent once per turn of the event loop, so
+//! that pipelined answers, HTTP/2 frames and TLS records leave together. Knows no routes and no handlers.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::connection::{InFlight, Shared};
+use crate::h2_frames::{FrameMeter, Verdict};
+use crate::socket::Transport;
+
+/// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
+const GATHER: usize = 16 * 1024;
+
+/// What the server waits for on an HTTP/1 connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first byte of a request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// A handler, or the response's way to the peer.
+    Busy,
+}
+
+/// Why the connection must end although the engine would go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The request target is longer than the limit: `414`.
+    TargetTooLong,
+    /// The peer wastes frames: `GOAWAY` with `ENHANCE_YOUR_CALM`.
+    Calm(&'static str),
+}
+
+/// How the engine's reads and writes are treated.
+enum Mode {
+    Http1,
+    Http2(Box<FrameMeter>),
+    /// After an upgrade the bytes are the handler's.
+    Raw,
+}
+
+pub(crate) struct Link {
+    io: Transport,
+    mode: Mode,
+    /// Bytes read before the engine was there.
+    before: BytesMut,
+    /// Bytes gathered for the end of this turn.
+    out: Vec<u8>,
+    /// How many of them are sent. 0 <= out_sent <= out.len()
+    out_sent: usize,
+    phase: Phase,
+    since: Instant,
+    /// Since when the peer has taken no byte, while there are some for it.
+    blocked: Option<Instant>,
+    /// Bytes of the request line so far; `None` once its end was seen.
+    line: Option<usize>,
+    max_line: usize,
+    /// Whether the last bytes read ended a head, as far as can be told from them.
+    at_head_end: bool,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) requests: Vec<InFlight>,
+    /// The unread rest of a request body, to be thrown away in the background.
+    pub(crate) leftover: Option<Leftover>,
+    /// The request that asked for an upgrade: the engine must be allowed to give the socket away.
+    pub(crate) upgrading: Option<InFlight>,
+    read_closed: bool,
+    is_cut: bool,
+}
+
+/// A request body that its handler did not read to the end.
+pub(crate) struct Leftover {
+    pub(crate) body: Incoming,
+    /// Bytes that may still be thrown away.
+    pub(crate) budget: usize,
+    pub(crate) since: Instant,
+}
+
+impl Link {
+    pub(crate) fn new(io: Transport, before: BytesMut, http2: Option<FrameMeter>, max_target: usize) -> Self {
+        let mut link = Self {
+            io,
+            mode: http2.map_or(Mode::Http1, |meter| Mode::Http2(Box::new(meter))),
+            before: BytesMut::new(),
+            out: Vec::new(),
+            out_sent: 0,
+            phase: Phase::Idle,
+            since: Instant::now(),
+            blocked: None,
+            line: Some(0),
+            // Method, two spaces, version and line end; the exact check of the target comes after parsing.
+            max_line: max_target.saturating_add(64),
+            at_head_end: true,
+            fault: None,
+            requests: Vec::new(),
+            leftover: None,
+            upgrading: None,
+            read_closed: false,
+            is_cut: false,
+        };
+        link.observe(&before);
+        link.before = before;
+        link
+    }
+
+    pub(crate) fn phase(&self) -> (Phase, Instant) {
+        (self.phase, self.since)
+    }
+
+    pub(crate) fn blocked_since(&self) -> Option<Instant> {
+        self.blocked
+    }
+
+    /// Whether the peer has ended its side.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        self.read_closed
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    pub(crate) fn meter(&self) -> Option<&FrameMeter> {
+        match &self.mode {
+            Mode::Http2(meter) => Some(meter),
+            Mode::Http1 | Mode::Raw => None,
+        }
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn begin(&mut self, request: InFlight) {
+        self.phase = Phase::Busy;
+        self.requests.push(request);
+    }
+
+    /// A request's response is complete, or nobody waits for it any more. Whether none is left.
+    pub(crate) fn end(&mut self, number: u64, had_body: bool) -> bool {
+        if let Some(index) = self.requests.iter().position(|request| request.number == number) {
+            self.requests.swap_remove(index);
+        }
+        if !self.requests.is_empty() {
+            return false;
+        }
+        self.since = Instant::now();
+        self.line = Some(0);
+        // Bytes after this request's head are the next one's beginning. Where a body was between, where
+        // it ends is the engine's knowledge, and the longer limit must do.
+        self.phase = if self.at_head_end || had_body { Phase::Idle } else { Phase::Head };
+        true
+    }
+
+    /// Cuts both directions; every later read or write fails.
+    pub(crate) fn cut(&mut self) {
+        self.is_cut = true;
+        self.io.cut();
+    }
+
+    /// From here on the bytes belong to the handler that took the connection over.
+    pub(crate) fn give_away(&mut self) {
+        self.mode = Mode::Raw;
+        self.requests.extend(self.upgrading.take());
+    }
+
+    /// Looks at bytes from the peer before the engine does.
+    fn observe(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        match &mut self.mode {
+            Mode::Http1 => {
+                self.at_head_end = bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n");
+                if self.phase == Phase::Idle {
+                    self.phase = Phase::Head;
+                    self.since = Instant::now();
+                    self.line = Some(0);
+                }
+                if self.phase == Phase::Head
+                    && let Some(line) = self.line
+                {
+                    self.line = match bytes.contains(&b'\n') {
+                        true => None,
+                        false => Some(line + bytes.len()),
+                    };
+                    if self.line.is_some_and(|line| line > self.max_line) {
+                        self.fault = Some(Fault::TargetTooLong);
+                    }
+                }
+            }
+            Mode::Http2(meter) => {
+                if let Verdict::Excess(what) = meter.recv(bytes, Instant::now()) {
+                    self.fault = Some(Fault::Calm(what));
+                }
+            }
+            Mode::Raw => {}
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.refuse_if_over()?;
+        if !self.before.is_empty() {
+            let length = self.before.len().min(buffer.remaining());
+            buffer.put_slice(&self.before[..length]);
+            self.before.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let start = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let fresh = &buffer.filled()[start..];
+        self.read_closed |= fresh.is_empty();
+        self.observe(fresh);
+        // The engine must not see what was refused: its answer would be another.
+        Poll::Ready(self.refuse_if_over())
+    }
+
+    fn refuse_if_over(&self) -> io::Result<()> {
+        match (self.fault, self.is_cut) {
+            (None, false) => Ok(()),
+            _ => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if !matches!(self.mode, Mode::Raw) && self.out.len() + total <= GATHER {
+            for slice in slices {
+                self.out.extend_from_slice(slice);
+            }
+            self.sent(slices, total);
+            return Poll::Ready(Ok(total));
+        }
+        ready!(self.poll_flush(cx))?;
+        let written = match Pin::new(&mut self.io).poll_write_vectored(cx, slices) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+                return Poll::Pending;
+            }
+        };
+        self.blocked = None;
+        self.sent(slices, written);
+        Poll::Ready(Ok(written))
+    }
+
+    /// Lets the frame meter follow what is sent, so that a frame of our own is never put inside another.
+    fn sent(&mut self, slices: &[IoSlice<'_>], mut length: usize) {
+        if let Mode::Http2(meter) = &mut self.mode {
+            for slice in slices {
+                let part = length.min(slice.len());
+                meter.sent(&slice[..part]);
+                length -= part;
+            }
+        }
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest @ [_, ..]) = self.out.get(self.out_sent..) {
+            match Pin::new(&mut self.io).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.blocked = None;
+                    self.out_sent += written;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.blocked.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.out.clear();
+        self.out_sent = 0;
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Ready(result) => {
+                self.blocked = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Adds an answer of the server's own after everything that was sent.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Tells the peer that nothing more will come (TLS `close_notify`, then FIN).
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads and throws away. `Ok(0)` at the end.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.is_cut {
+            return Poll::Ready(Ok(0));
+        }
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+/// The connection's socket, as the HTTP engine holds it.
+pub(crate) struct Wire(pub(crate) Arc<Shared>);
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.link().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.link().poll_write(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.link().poll_write(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// While HTTP is spoken the driver sends what was gathered at the end of its turn.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut link = self.0.link();
+        match link.mode {
+            Mode::Raw => link.poll_flush(cx),
+            Mode::Http1 | Mode::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// While HTTP is spoken the driver ends the connection itself, after its own last words.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut link = self.0.link();
+        match link.mode {
+            Mode::Raw => link.poll_shutdown(cx),
+            Mode::Http1 | Mode::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+}

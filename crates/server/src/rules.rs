@@ -1,0 +1,210 @@
+//! What a request must be before a handler sees it, where the engine does not look (RFC 9110, RFC 9112).
+//!
+//! In: a parsed request head. Out: nothing, or the [`Refusal`]. Pure; never sees sockets or bodies.
+
+use http::header::{EXPECT, HOST, HeaderValue};
+use http::{Method, Request, Uri, Version};
+
+use crate::answer::Refusal;
+use crate::limits::Limits;
+
+/// Checks a request and settles its host: an absolute-form target wins over `Host` (RFC 9112 §3.2.2).
+pub(crate) fn admit<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), Refusal> {
+    let uri = request.uri();
+    if target_length(uri) > limits.max_target_bytes {
+        return Err(Refusal::TargetTooLong);
+    }
+    if request.headers().len() > limits.max_header_count {
+        return Err(Refusal::TooManyHeaders);
+    }
+    check_method(request.method())?;
+    check_target(request.method(), uri)?;
+    if request.version() == Version::HTTP_2 {
+        check_authority(request)?;
+    } else {
+        check_host(request)?;
+    }
+    match request.headers().get(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::Expectation),
+        _ => Ok(()),
+    }
+}
+
+/// Length of the target as it stood in the request line.
+fn target_length(uri: &Uri) -> usize {
+    let path = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + 3);
+    path + scheme + uri.authority().map_or(0, |authority| authority.as_str().len())
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    match method.as_str() {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" | "TRACE" => Ok(()),
+        "CONNECT" => Err(Refusal::Connect),
+        other if REGISTERED.binary_search(&other).is_ok() => Ok(()),
+        _ => Err(Refusal::Method),
+    }
+}
+
+/// Further methods that are in use, in order: those of the IANA registry, and those that Node's `http` knows.
+const REGISTERED: [&str; 36] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "M-SEARCH",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "NOTIFY",
+    "ORDERPATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
+
+/// RFC 9112 §3.2: origin-form and absolute-form for every method, asterisk-form for `OPTIONS` alone.
+fn check_target(method: &Method, uri: &Uri) -> Result<(), Refusal> {
+    let Some(target) = uri.path_and_query() else {
+        // Authority-form, which belongs to CONNECT, or an absolute form without a path.
+        return if uri.scheme().is_some() { check_scheme(uri) } else { Err(Refusal::Target) };
+    };
+    check_scheme(uri)?;
+    if uri.scheme().is_none() && uri.authority().is_some() {
+        return Err(Refusal::Target);
+    }
+    match target.as_str() {
+        "*" if method == Method::OPTIONS => Ok(()),
+        text if text.starts_with('/') => Ok(()),
+        // `http://host?query`: the path is empty, which is an absolute form's right.
+        text if uri.scheme().is_some() && text.starts_with('?') => Ok(()),
+        "" if uri.scheme().is_some() => Ok(()),
+        _ => Err(Refusal::Target),
+    }
+}
+
+/// An absolute form must be http or https, with a host and without user information (RFC 9110 §4.2.4).
+fn check_scheme(uri: &Uri) -> Result<(), Refusal> {
+    let Some(scheme) = uri.scheme_str() else { return Ok(()) };
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let has_host = uri.authority().is_some_and(|authority| is_host(authority.as_str().as_bytes()));
+    if is_http && has_host { Ok(()) } else { Err(Refusal::Target) }
+}
+
+/// RFC 9112 §3.2: exactly one valid `Host` in HTTP/1.1; at most one in HTTP/1.0.
+fn check_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host.as_bytes()) => {}
+        (None, _) if request.version() == Version::HTTP_10 => {}
+        _ => return Err(Refusal::Host),
+    }
+    if let Some(authority) = request.uri().authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+/// RFC 9113 §8.3.1: an authority, from `:authority` or `Host`, and both the same where there are both.
+fn check_authority<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    match (authority, hosts.next(), hosts.next()) {
+        (_, Some(_), Some(_)) | (None, None, _) => Err(Refusal::Host),
+        (Some(authority), Some(host), None) if !authority.eq_ignore_ascii_case(host.as_bytes()) => {
+            Err(Refusal::Host)
+        }
+        (Some(authority), ..) if !is_host(authority) => Err(Refusal::Host),
+        (None, Some(host), None) if !is_host(host.as_bytes()) => Err(Refusal::Host),
+        _ => Ok(()),
+    }
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 §7.2), not empty (§4.2.1). A comma is legal in a name by grammar, but
+/// means two hosts glued by a proxy; it is refused.
+fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value {
+        [b'[', rest @ ..] => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+            let (literal, after) = rest.split_at(end);
+            let is_literal = literal.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+            if literal.is_empty() || !is_literal {
+                return false;
+            }
+            match after {
+                [b']'] => return true,
+                [b']', b':', port @ ..] => (&b"x"[..], port),
+                _ => return false,
+            }
+        }
+        _ => match value.iter().position(|byte| *byte == b':') {
+            Some(colon) => {
+                let (host, port) = value.split_at(colon);
+                (host, port.get(1..).unwrap_or_default())
+            }
+            None => (value, &b""[..]),
+        },
+    };
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(b);
+    let is_port = port.len() <= 5
+        && port.iter().all(u8::is_ascii_digit)
+        && port.iter().fold(0u32, |n, digit| n * 10 + u32::from(digit - b'0')) <= 65_535;
+    !host.is_empty() && host.iter().all(is_name) && is_port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registered_methods_are_in_order() {
+        assert!(REGISTERED.is_sorted());
+    }
+
+    mod s3_2_host {
+        use super::*;
+
+        #[test]
+        fn hosts_that_a_client_may_send() {
+            for host in
+                ["a", "example.com", "example.com:80", "example.com:", "127.0.0.1:8080", "[::1]", "[::1]:1", "x%20y"]
+            {
+                assert!(is_host(host.as_bytes()), "{host}");
+            }
+        }
+
+        #[test]
+        fn hosts_that_are_none() {
+            for host in [
+                "", ":80", "a b", "a,b", "user@host", "a/b", "a:b", "a:99999", "a:1:2", "[::1", "[]", "[x]",
+                "[::1]x", "a:+1", "a#b", "a?b", "a\\b", "\u{fc}",
+            ] {
+                assert!(!is_host(host.as_bytes()), "{host}");
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A connected byte stream: TCP or Unix, plain or inside TLS.
+//!
+//! In and out: bytes. Hides which of the four it is; never sees HTTP.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// An Internet address and port.
+    Tcp(SocketAddr),
+    /// A Unix socket, which has no address worth naming.
+    Unix,
+}
+
+impl Peer {
+    /// The Internet address, if there is one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// A connected socket, on the event loop.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connected socket on its way to the event loop that serves it.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// Registered with the loop that accepted it, which also serves it.
+    Here(Socket),
+    /// For another loop.
+    Tcp(std::net::TcpStream),
+    /// For another loop.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    /// Takes the socket out of this thread's event loop.
+    pub(crate) fn into_bare(self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Accepted::Unix),
+        }
+    }
+}
+
+impl Accepted {
+    /// The socket, registered with the event loop of this thread.
+    pub(crate) fn register(self) -> io::Result<Socket> {
+        match self {
+            Self::Here(socket) => Ok(socket),
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// What HTTP is spoken over.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Transport {
+    /// Ends both directions at once, so that every task waiting on the socket wakes.
+    pub(crate) fn cut(&self) {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // An error means that the peer was faster.
+        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+    }
+}
+
+macro_rules! delegate {
+    ($self:ident, $stream:ident => $call:expr, $first:ident, $second:ident) => {
+        match $self.get_mut() {
+            Self::$first($stream) => $call,
+            Self::$second($stream) => $call,
+        }
+    };
+}
+
+macro_rules! byte_stream {
+    ($type:ident, $first:ident, $second:ident) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                delegate!(self, stream => Pin::new(stream).poll_read(cx, buffer), $first, $second)
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                delegate!(self, stream => Pin::new(stream).poll_write(cx, bytes), $first, $second)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                delegate!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices), $first, $second)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                delegate!(self, stream => Pin::new(stream).poll_flush(cx), $first, $second)
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                delegate!(self, stream => Pin::new(stream).poll_shutdown(cx), $first, $second)
+            }
+        }
+    };
+}
+
+byte_stream!(Socket, Tcp, Unix);
+byte_stream!(Transport, Plain, Tls);
