@@ -1,1 +1,3 @@
 //! Examples; each file beside this one is a lesson.
+
+#![forbid(unsafe_code)]

@@ -20,12 +20,18 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Manner {
     /// Nothing is owed to the peer.
     AtOnce,
+    /// The peer does not take what it asked for, or must see that it is not whole.
+    Reset,
     /// The peer may still be sending: read to its end, at most this long.
     ReadToEnd(Duration),
 }
 
 /// Sends what waits, ends the server's side, and reads the peer's rest if it is owed.
 pub(crate) async fn close(shared: &Arc<Shared>, manner: Manner) {
+    if manner == Manner::Reset {
+        shared.link().reset();
+        return;
+    }
     let limits = &shared.context.limits;
     let said = timeout(limits.write_stall, poll_fn(|cx| shared.link().poll_shutdown(cx))).await;
     let Manner::ReadToEnd(longest) = manner else { return };

@@ -16,7 +16,7 @@ use std::time::Instant;
 use axum_core::body::Body;
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, EXPECT, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -69,6 +69,7 @@ where
         let mut link = shared.link();
         link.upgrading = waits_for_upgrade.then(|| in_flight.clone());
         link.begin(in_flight);
+        link.close_delimited = request.version() == Version::HTTP_10;
         drop(link);
         let has_body = !HttpBody::is_end_stream(request.body());
         let ticket = Ticket { shared: Arc::clone(shared), number, has_body };

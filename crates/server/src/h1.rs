@@ -235,7 +235,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         End::Cut => Manner::AtOnce,
         End::Silent => {
             count(&tally.timeouts);
-            Manner::AtOnce
+            Manner::Reset
         }
         End::Idle => Manner::ReadToEnd(Duration::from_secs(1)),
         End::Refused(refusal) => {
@@ -253,6 +253,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
             count(&tally.refused);
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
+        End::Engine(Err(_)) if shared.link().close_delimited => Manner::Reset,
         End::Engine(Err(_)) => Manner::AtOnce,
     };
     close::close(shared, manner).await;

@@ -194,7 +194,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         End::Engine => Manner::ReadToEnd(Duration::from_secs(1)),
         End::Silent => {
             count(&shared.context.tally.timeouts);
-            Manner::AtOnce
+            Manner::Reset
         }
         End::Calm(why) => {
             count(&shared.context.tally.refused);

@@ -74,6 +74,9 @@ pub(crate) struct Link {
     pub(crate) leftover: Option<Leftover>,
     /// The request that asked for an upgrade: the engine must be allowed to give the socket away.
     pub(crate) upgrading: Option<InFlight>,
+    /// The end of the response under way is the end of the connection (RFC 9112 §6.3): a clean close would
+    /// make a broken body look whole.
+    pub(crate) close_delimited: bool,
     read_closed: bool,
     is_cut: bool,
 }
@@ -105,6 +108,7 @@ impl Link {
             requests: Vec::new(),
             leftover: None,
             upgrading: None,
+            close_delimited: false,
             read_closed: false,
             is_cut: false,
         };
@@ -163,6 +167,12 @@ impl Link {
     pub(crate) fn cut(&mut self) {
         self.is_cut = true;
         self.io.cut();
+    }
+
+    /// Makes the coming close a reset, which throws away what the system still holds for the peer.
+    pub(crate) fn reset(&mut self) {
+        self.is_cut = true;
+        self.io.reset_on_close();
     }
 
     /// From here on the bytes belong to the handler that took the connection over.

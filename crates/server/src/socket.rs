@@ -99,12 +99,21 @@ pub(crate) enum Transport {
 impl Transport {
     /// Ends both directions at once, so that every task waiting on the socket wakes.
     pub(crate) fn cut(&self) {
-        let socket = match self {
+        // An error means that the peer was faster.
+        let _ = rustix::net::shutdown(self.socket(), rustix::net::Shutdown::Both);
+    }
+
+    /// Makes the close a reset (`SO_LINGER` of zero).
+    pub(crate) fn reset_on_close(&self) {
+        // Where the option is refused, the peer sees a plain close.
+        let _ = rustix::net::sockopt::set_socket_linger(self.socket(), Some(std::time::Duration::ZERO));
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,
-        };
-        // An error means that the peer was faster.
-        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
     }
 }
 

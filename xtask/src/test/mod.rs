@@ -1,4 +1,38 @@
-//! x
-pub(crate) fn run(_: &std::path::Path, _: bool, _: &[String]) -> Result<(), String> {
-    Ok(())
+//! `cargo xtask test`: gets what the tests need, runs them all, counts.
+//!
+//! In: the workspace's path and filters. Out: the runners' output as it comes,
+//! then one line with the counts. `needs` finds out what is missing and how to
+//! get it, `browser` installs the browser tests' packages, `runner` runs the
+//! tests, `outcome` reads what the runners print.
+
+mod browser;
+mod needs;
+mod outcome;
+mod runner;
+
+use std::path::Path;
+
+use needs::Programs;
+
+/// Runs the tests of the workspace at `top` whose names contain one of
+/// `filters`, or all. `install`: get what is missing first.
+///
+/// # Errors
+/// What is missing, or what could not be run. Empty if tests failed: the
+/// runners have said which, and the last line how many.
+pub(crate) fn run(top: &Path, install: bool, filters: &[String]) -> Result<(), String> {
+    let programs = Programs::ensure(install)?;
+    browser::ensure(&top.join(CLIENTS), &programs.npm, install)?;
+    let (outcome, succeeded) = runner::run(top, &programs, filters)?;
+    let ran = outcome.passed + outcome.failed > 0;
+    if !succeeded && outcome.failed == 0 {
+        eprintln!("a runner failed before it could count: see above");
+    } else if !ran {
+        eprintln!("no test was run: is there one whose name contains {}?", filters.join(" or "));
+    }
+    println!("{outcome}");
+    if succeeded && ran && outcome.failed == 0 { Ok(()) } else { Err(String::new()) }
 }
+
+/// The folder of the tests' JavaScript clients.
+const CLIENTS: &str = "crates/cli/tests/clients/js";

@@ -75,7 +75,10 @@ impl File<'_> {
     fn forbidden_words(&self, number: usize, line: &Line) -> Vec<Finding> {
         let code: String = line.code.split_whitespace().collect();
         let mut findings = Vec::new();
-        if code.contains("#[ignore") || (code.contains("cfg_attr(") && has_word(&code, "ignore", "")) {
+        if code.contains("#[ignore]")
+            || code.contains("#[ignore=")
+            || (code.contains("cfg_attr(") && has_word(&code, "ignore", ""))
+        {
             let advice = "assert what happens today, with \"FIXME(#n)\"".to_owned();
             findings.push(self.finding(number, "ignore", advice));
         }

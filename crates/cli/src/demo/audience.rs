@@ -40,10 +40,8 @@ impl Audience {
         let path = uri.path();
         let api = path == "/api" || path.starts_with("/api/");
         let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        match !api && accepts.into_iter().any(|value| value.contains("text/html")) {
-            true => Self::Person,
-            false => Self::Program,
-        }
+        let html = accepts.into_iter().any(|value| value.contains("text/html"));
+        if html && !api { Self::Person } else { Self::Program }
     }
 
     /// Replaces a problem's body; its status and other headers stay.

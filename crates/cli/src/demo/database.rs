@@ -16,7 +16,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::store::StoreError;
+use super::store_error::StoreError;
 
 /// Handle to the thread that owns the connection; the thread ends with the
 /// last clone.

@@ -48,10 +48,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Expected {
             // Strong comparison: a weak tag never matches.
             Some(Condition::OneOf(tags)) => {
                 let strong = tags.iter().filter(|tag| !tag.weak);
-                Self::OneOf(strong.filter_map(|tag| tag.opaque.parse().ok()).collect())
+                Self::OneOf(strong.filter_map(|tag| version(&tag.opaque)).collect())
             }
         })
     }
+}
+
+/// The version whose tag is exactly `opaque`: "1" is one, "01" and "+1" are not.
+fn version(opaque: &str) -> Option<i64> {
+    opaque.parse().ok().filter(|version: &i64| version.to_string() == opaque)
 }
 
 /// `?q=…&before=…&limit=…`, each of them optional.

@@ -24,6 +24,7 @@ mod response_headers;
 mod schema;
 mod site;
 mod store;
+mod store_error;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::entity_tag;
-use super::store::StoreError;
+use super::store_error::StoreError;
 use super::user::{FieldErrors, User};
 
 /// An error as the client sees it.

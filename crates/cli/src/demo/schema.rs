@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::store::StoreError;
+use super::store_error::StoreError;
 use super::user::{Draft, Role};
 
 /// Marks the file as ours (`PRAGMA application_id`): "nara" in ASCII.

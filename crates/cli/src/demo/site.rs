@@ -21,12 +21,18 @@ use super::problem::Problem;
 use super::template::{Value, fill};
 use super::{App, entity_tag};
 
-/// The navigation: path, label, and the script of that page. A page that is
-/// added to the site is added here.
-const NAVIGATION: [(&str, &str, &str); 3] = [
-    ("/", "Users", "/users.js"),
-    ("/connection", "Connection", "/connection.js"),
-    ("/about", "About", "/about.js"),
+/// One page of the navigation, and the files that only this page needs.
+struct Entry {
+    path: &'static str,
+    label: &'static str,
+    files: &'static [&'static str],
+}
+
+/// The navigation, in its order. A page that joins the site joins here.
+const NAVIGATION: [Entry; 3] = [
+    Entry { path: "/", label: "Users", files: &["/users.css", "/users.js"] },
+    Entry { path: "/connection", label: "Connection", files: &["/connection.js"] },
+    Entry { path: "/about", label: "About", files: &["/about.js"] },
 ];
 
 /// Bytes with everything that is known about them before anybody asks.
@@ -44,6 +50,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     let svg = "image/svg+xml";
     vec![
         File::new("/style.css", css, include_str!("site/style.css")),
+        File::new("/users.css", css, include_str!("site/users.css")),
         File::new("/users.js", javascript, include_str!("site/users.js")),
         File::new("/user_form.js", javascript, include_str!("site/user_form.js")),
         File::new("/wire.js", javascript, include_str!("site/wire.js")),
@@ -73,20 +80,12 @@ pub(super) fn routes() -> Router<App> {
 
 /// A whole page around `main`, which is HTML.
 pub(super) fn page(path: &str, title: &str, main: &str) -> String {
-    let script = NAVIGATION.iter().find(|(entry, ..)| *entry == path).map(|(.., script)| *script);
-    let script = script.map(|script| {
-        fill(
-            "<script type=\"module\" src=\"{{address}}\"></script>",
-            &[("address", Value::Text(&address(script)))],
-        )
-    });
     fill(
         include_str!("site/layout.html"),
         &[
             ("title", Value::Text(title)),
-            ("style", Value::Text(&address("/style.css"))),
             ("logo", Value::Text(&address("/logo.svg"))),
-            ("script", Value::Html(script.as_deref().unwrap_or_default())),
+            ("files", Value::Html(&files(path))),
             ("navigation", Value::Html(&navigation(path))),
             ("main", Value::Html(main)),
             ("version", Value::Text(env!("CARGO_PKG_VERSION"))),
@@ -116,16 +115,21 @@ pub(super) fn error_page(problem: &Problem) -> String {
 }
 
 fn navigation(path: &str) -> String {
-    let entry = |(target, label, _): (&str, &str, &str)| {
-        let current = if target == path { " aria-current=\"page\"" } else { "" };
-        let values = [
-            ("target", Value::Text(target)),
-            ("current", Value::Html(current)),
-            ("label", Value::Text(label)),
-        ];
-        fill("<li><a href=\"{{target}}\"{{current}}>{{label}}</a></li>", &values)
+    let link = |entry: &Entry| {
+        let current = if entry.path == path { " aria-current=\"page\"" } else { "" };
+        format!("<li><a href=\"{}\"{current}>{}</a></li>", entry.path, entry.label)
     };
-    NAVIGATION.into_iter().map(entry).collect()
+    NAVIGATION.iter().map(link).collect()
+}
+
+/// Style sheets and scripts: what all pages share, then what this one needs.
+fn files(path: &str) -> String {
+    let own = NAVIGATION.iter().find(|entry| entry.path == path).map_or(&[][..], |entry| entry.files);
+    let element = |file: &&str| match address(file) {
+        address if file.ends_with(".css") => format!("<link rel=\"stylesheet\" href=\"{address}\">\n"),
+        address => format!("<script type=\"module\" src=\"{address}\"></script>\n"),
+    };
+    ["/style.css"].iter().chain(own).map(element).collect()
 }
 
 /// The address of a file that browsers may keep forever.

@@ -7,16 +7,16 @@
 //! writes inside one immediate transaction, so two of them cannot both believe
 //! that they were first.
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fmt, io, thread};
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::database::{self, Database};
 use super::schema;
+use super::store_error::StoreError;
 use super::user::{Draft, FieldErrors, Role, User};
 
 /// Handle to the users; clones share the same two connections.
@@ -57,25 +57,6 @@ pub(crate) enum Outcome<T> {
     Stale(User),
     /// The user would no longer obey the rules.
     Invalid(FieldErrors),
-}
-
-/// Why the store could not answer.
-#[derive(Debug)]
-pub(crate) enum StoreError {
-    /// The file cannot be opened or created.
-    Open { path: PathBuf, source: rusqlite::Error },
-    /// The file belongs to another program.
-    Foreign { path: PathBuf },
-    /// The file was written by a later narae.
-    Newer { path: PathBuf, found: i64, known: i64 },
-    /// No thread could be started.
-    Thread(io::Error),
-    /// Another process held the file for longer than the busy timeout.
-    Busy,
-    /// The database thread is gone.
-    Stopped,
-    /// A query failed.
-    Query(rusqlite::Error),
 }
 
 impl Store {
@@ -275,49 +256,4 @@ fn read_user(row: &Row<'_>) -> rusqlite::Result<User> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            _ => Self::Query(error),
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open { path, source } => write!(
-                f,
-                "cannot open the database {}: {source}; check that its folder exists, that you may \
-                 write to it and that the file is a SQLite database, or choose another file",
-                path.display()
-            ),
-            Self::Foreign { path } => {
-                write!(f, "the database {} was made by another program; choose another file", path.display())
-            }
-            Self::Newer { path, found, known } => write!(
-                f,
-                "the database {} has version {found}, but this narae knows versions up to {known}; \
-                 update narae or choose another file",
-                path.display()
-            ),
-            Self::Thread(error) => write!(f, "cannot start a thread for the database: {error}"),
-            Self::Busy => f.write_str("another process held the database for too long"),
-            Self::Stopped => f.write_str("the database thread has stopped"),
-            Self::Query(error) => write!(f, "the database failed: {error}"),
-        }
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Open { source, .. } | Self::Query(source) => Some(source),
-            Self::Thread(error) => Some(error),
-            Self::Foreign { .. } | Self::Newer { .. } | Self::Busy | Self::Stopped => None,
-        }
-    }
 }

@@ -129,7 +129,8 @@ fn settle<T>(outcome: Outcome<T>) -> Result<T, Problem> {
 /// The same question again, from where this answer ended.
 fn link_to_next(query: Option<&str>, before: i64, limit: usize) -> Result<HeaderValue, Problem> {
     let search = query.unwrap_or_default().split('&').find(|pair| pair.starts_with("q="));
-    let search = search.map(|pair| format!("{pair}&")).unwrap_or_default();
+    // A ">" would end the link too early.
+    let search = search.map(|pair| format!("{}&", pair.replace('>', "%3E"))).unwrap_or_default();
     let link = format!("</api/users?{search}before={before}&limit={limit}>; rel=\"next\"");
     HeaderValue::from_str(&link).map_err(Problem::from_error)
 }

@@ -1,13 +1,13 @@
 //! A client that sends exactly the bytes it is given, over plain TCP or TLS, and reads answers apart.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
 
 use crate::site::Site;
 
@@ -71,13 +71,20 @@ impl Client {
     }
 
     pub fn tls_with(site: &Site, alpn: &[&[u8]]) -> io::Result<Self> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate))
-            .with_no_client_auth();
+        Self::handshake(site, alpn, rustls::ALL_VERSIONS)
+    }
+
+    /// A client that speaks only the given versions of TLS.
+    pub fn tls_versions(site: &Site, versions: &[&'static SupportedProtocolVersion]) -> io::Result<Self> {
+        Self::handshake(site, &[b"http/1.1"], versions)
+    }
+
+    fn handshake(
+        site: &Site,
+        alpn: &[&[u8]],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> io::Result<Self> {
+        let mut config = any_certificate(versions);
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let name = ServerName::try_from("localhost").unwrap();
         let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
@@ -220,9 +227,15 @@ pub fn ask(site: &Site, over: Over, bytes: impl AsRef<[u8]>) -> (Reply, Client) 
     (reply, client)
 }
 
-/// Whether an error means that the peer cut the connection.
-pub fn is_cut(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
+/// A client's configuration that trusts whatever it is shown: the tests make their own certificates.
+pub fn any_certificate(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+        .with_no_client_auth()
 }
 
 #[derive(Debug)]

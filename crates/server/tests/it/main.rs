@@ -3,4 +3,12 @@
 mod client;
 mod site;
 
+mod h2_frames;
+
+mod drain;
+mod limits;
+mod listeners;
+mod protocols;
 mod rfc9112;
+mod tls;
+mod workers;

@@ -3,21 +3,22 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
-use narae_server::{Connection, DrainSettings, Limits, Listener, Report, Running, Server, Tls};
+use narae_server::{BodyLimit, Connection, DrainSettings, Limits, Listener, Report, Running, Server, Tls, TlsConfig};
 
 /// A running server; stopped when dropped.
 pub struct Site {
     running: Option<Running>,
     pub plain: SocketAddr,
     pub tls: SocketAddr,
-    pub folder: tempfile::TempDir,
 }
 
 impl Site {
@@ -35,8 +36,15 @@ impl Site {
     }
 
     pub fn on(router: Router, limits: Limits, workers: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let tls = Tls::development_in(folder.path()).load().unwrap();
+        Self::start(router, limits, workers, development())
+    }
+
+    /// With a TLS configuration of the test's own.
+    pub fn serving(router: Router, limits: Limits, tls: TlsConfig) -> Self {
+        Self::start(router, limits, 1, tls)
+    }
+
+    fn start(router: Router, limits: Limits, workers: usize, tls: TlsConfig) -> Self {
         let server = Server::builder()
             .listen(Listener::tcp("127.0.0.1:0").unwrap())
             .listen(Listener::tcp("127.0.0.1:0").unwrap().tls(tls))
@@ -47,7 +55,7 @@ impl Site {
         let running = server.start(|| async { Ok::<_, Infallible>(router) }).unwrap();
         let plain = running.address(0).unwrap();
         let tls = running.address(1).unwrap();
-        Self { running: Some(running), plain, tls, folder }
+        Self { running: Some(running), plain, tls }
     }
 
     pub fn running(&self) -> &Running {
@@ -75,6 +83,16 @@ impl Drop for Site {
     }
 }
 
+/// One certificate for all tests of a process.
+fn development() -> TlsConfig {
+    static MADE: OnceLock<TlsConfig> = OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        Tls::development_in(folder.path()).load().unwrap()
+    };
+    MADE.get_or_init(make).clone()
+}
+
 /// Routes that show what a handler sees.
 pub fn routes() -> Router {
     Router::new()
@@ -86,7 +104,18 @@ pub fn routes() -> Router {
         .route("/empty", get(|| async {}))
         .route("/panic", get(panics))
         .route("/panic-late", get(panics_late))
+        .route("/big", get(big))
+        .route("/until-stop", get(until_stop))
+        .route("/never", get(std::future::pending::<()>))
         .route("/trailers", post(trailers))
+        .route("/small-only", post(|body: Bytes| async { body }).layer::<_, Infallible>(BodyLimit::max(10)))
+        .route(
+            "/large-too",
+            post(|body: Bytes| async move { body.len().to_string() })
+                .layer::<_, Infallible>(DefaultBodyLimit::disable())
+                .layer::<_, Infallible>(BodyLimit::disable()),
+        )
+        .route("/own-error", post(own_error))
         .route("/close", get(|| async { ([("connection", "close")], "bye") }))
         .fallback(|| async { (axum::http::StatusCode::NOT_FOUND, "not found") })
 }
@@ -111,11 +140,31 @@ async fn panics() -> &'static str {
 
 async fn panics_late() -> Body {
     let mut step = 0;
-    Body::from_stream(futures_util::stream::poll_fn(move |_| {
+    Body::from_stream(futures_util::stream::poll_fn(move |cx| {
         step += 1;
-        assert!(step < 3, "on purpose");
-        std::task::Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from_static(b"part"))))
+        match step {
+            1 => Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from_static(b"part")))),
+            // A turn of the event loop, so that the first part is on its way.
+            2 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            _ => panic!("on purpose"),
+        }
     }))
+}
+
+/// More than any socket buffer holds.
+async fn big() -> Body {
+    let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+    Body::from_stream(futures_util::stream::iter((0..1024).map(move |_| Ok::<_, Infallible>(chunk.clone()))))
+}
+
+/// Answers when the server stops, and never before.
+async fn until_stop(request: Request) -> &'static str {
+    let shutdown = request.extensions().get::<Connection>().unwrap().shutdown();
+    shutdown.wait().await;
+    "told"
 }
 
 async fn trailers(request: Request) -> String {
@@ -123,4 +172,12 @@ async fn trailers(request: Request) -> String {
     let collected = request.into_body().collect().await.unwrap();
     let trailer = collected.trailers().and_then(|trailers| trailers.get("x-sum").cloned());
     format!("{:?} {:?}", trailer, collected.to_bytes())
+}
+
+/// A handler with its own answer to a body that it could not read.
+async fn own_error(body: Result<Bytes, axum::extract::rejection::BytesRejection>) -> impl IntoResponse {
+    match body {
+        Ok(_) => (axum::http::StatusCode::OK, "fine"),
+        Err(_) => (axum::http::StatusCode::PAYLOAD_TOO_LARGE, "my own words"),
+    }
 }

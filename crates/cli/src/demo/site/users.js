@@ -22,6 +22,7 @@ const confirmation = byId('confirm');
 const characters = new Intl.Segmenter(); // a flag or a family is one character, too
 const users = new Map(); // id to user, as last seen
 let next = null; // address of the next page of the list
+let doomed = null; // id that the dialog asks about
 let newest = 0; // number of the newest list request: answers to older ones are dropped
 
 // ---- the list ----
@@ -194,11 +195,16 @@ async function star(id) {
   }
 }
 
-async function remove(id) {
+/// Asks first. Escape and "Keep" close the dialog, and nothing has happened.
+function askToRemove(id) {
   hush();
+  doomed = id;
+  byId('confirm-title').textContent = `Delete ${users.get(id).name}?`;
+  confirmation.showModal();
+}
+
+async function remove(id) {
   const user = users.get(id);
-  byId('confirm-title').textContent = `Delete ${user.name}?`;
-  if (!(await confirmed())) return;
   const answer = await send('DELETE', `/api/users/${id}`, { version: user.version });
   if (!answer.ok) {
     refused(id, answer);
@@ -226,17 +232,6 @@ function refused(id, answer) {
   } else {
     say(`That did not work: ${answer.data?.detail ?? answer.reason}.`, 'bad');
   }
-}
-
-/// Asks in the dialog; Escape means no.
-function confirmed() {
-  return new Promise((resolve) => {
-    confirmation.returnValue = 'cancel';
-    confirmation.addEventListener('close', () => resolve(confirmation.returnValue === 'delete'), {
-      once: true,
-    });
-    confirmation.showModal();
-  });
 }
 
 // ---- small things ----
@@ -279,10 +274,13 @@ function ago(date) {
   );
 }
 
-const actions = { star, edit: openEdit, delete: remove };
+const actions = { star, edit: openEdit, delete: askToRemove };
 list.addEventListener('click', (event) => {
   const button = event.target.closest('.user > .actions [data-action]');
   if (button) actions[button.dataset.action](Number(button.closest('.user').dataset.id));
+});
+confirmation.addEventListener('submit', (event) => {
+  if (event.submitter.value === 'delete') remove(doomed);
 });
 add.addEventListener('click', openNew);
 more.addEventListener('click', loadMore);

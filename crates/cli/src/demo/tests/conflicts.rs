@@ -34,7 +34,7 @@ async fn a_change_for_an_older_version_is_412_and_shows_the_newer_one() {
 #[tokio::test]
 async fn weak_and_broken_tags_never_match() {
     let site = Site::new();
-    for tag in ["W/\"1\"", "1", "\"1", "\"1\" \"1\"", "\"one\"", "\"\"", ""] {
+    for tag in ["W/\"1\"", "1", "\"1", "\"1\" \"1\"", "\"one\"", "\"01\"", "\"+1\"", "\"\"", ""] {
         change(&site, "PUT", "/api/users/2", tag).await.problem(StatusCode::PRECONDITION_FAILED);
     }
 }

@@ -1,0 +1,65 @@
+//! The npm packages of the browser tests.
+//!
+//! In: the folder with their `package.json` and lock. Out: its `node_modules`,
+//! as the lock says. Installs only if there is none or the lock is newer.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::SystemTime;
+
+/// Brings `node_modules` in `folder` up to date, if `install` allows it.
+///
+/// # Errors
+/// What is missing, or how npm failed.
+pub(super) fn ensure(folder: &Path, npm: &Path, install: bool) -> Result<(), String> {
+    let lock = changed(&folder.join("package-lock.json"));
+    let installed = changed(&folder.join(INSTALLED));
+    if !is_stale(lock, installed) {
+        return Ok(());
+    }
+    let folder_name = folder.display();
+    if !install {
+        return Err(format!("the browser tests' packages are missing: run \"npm ci\" in {folder_name}"));
+    }
+    println!("+ npm ci (in {folder_name}: the browser tests' packages)");
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    match Command::new(npm).args(arguments).current_dir(folder).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("npm ci in {folder_name}: {status}")),
+        Err(error) => Err(format!("npm ci in {folder_name}: {error}")),
+    }
+}
+
+/// Whether to install: there is a lock, and nothing as new as it.
+fn is_stale(lock: Option<SystemTime>, installed: Option<SystemTime>) -> bool {
+    match (lock, installed) {
+        (Some(lock), Some(installed)) => installed < lock,
+        (lock, None) => lock.is_some(),
+        (None, Some(_)) => false,
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}
+
+/// What npm writes at the end of an installation.
+const INSTALLED: &str = "node_modules/.package-lock.json";
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::is_stale;
+
+    #[test]
+    fn installs_when_nothing_is_there_or_the_lock_is_newer() {
+        let early = SystemTime::UNIX_EPOCH;
+        let late = early + Duration::from_secs(1);
+        assert!(is_stale(Some(early), None));
+        assert!(is_stale(Some(late), Some(early)));
+        assert!(!is_stale(Some(early), Some(late)));
+        assert!(!is_stale(Some(early), Some(early)));
+        assert!(!is_stale(None, None));
+    }
+}

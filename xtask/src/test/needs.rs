@@ -1,0 +1,325 @@
+//! [`Programs`]: the programs that the tests drive, and how to get them.
+//!
+//! In: what this machine has. Out: the programs' paths, or commands that
+//! install what is missing, or a message that says what to install. Knows
+//! Debian's packages; on other systems it installs nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the programs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Programs {
+    pub(super) node: PathBuf,
+    pub(super) npm: PathBuf,
+    pub(super) chromium: PathBuf,
+    pub(super) python: PathBuf,
+}
+
+/// What is there; `None`: missing, or not good enough.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    curl_speaks_http2: bool,
+    node: Option<PathBuf>,
+    npm: Option<PathBuf>,
+    chromium: Option<PathBuf>,
+    python: Option<PathBuf>,
+}
+
+/// How this machine installs packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installer {
+    None,
+    AptAsRoot,
+    AptBySudo,
+    /// There is apt, but neither root nor sudo.
+    AptForbidden,
+}
+
+/// What to do about what is missing.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Nothing,
+    /// Commands in order.
+    Run(Vec<Vec<String>>),
+    /// A person must do it; the message says what.
+    Ask(String),
+}
+
+impl Programs {
+    /// Finds the programs; installs those that are missing if `install` says so.
+    ///
+    /// # Errors
+    /// What is missing and which command would get it.
+    pub(super) fn ensure(install: bool) -> Result<Self, String> {
+        let found = Found::look();
+        if let Some(programs) = found.complete() {
+            return Ok(programs);
+        }
+        let missing = found.missing();
+        println!("The tests need programs that are not here:");
+        for need in &missing {
+            println!("  {:<10} {}", need.name, need.why);
+        }
+        let installer = if install { Installer::of_this_machine() } else { Installer::None };
+        match plan(&missing, installer) {
+            Plan::Nothing => {}
+            Plan::Ask(message) => return Err(message),
+            Plan::Run(commands) => commands.iter().try_for_each(|words| run(words))?,
+        }
+        let found = Found::look();
+        found.complete().ok_or_else(|| {
+            let names: Vec<&str> = found.missing().iter().map(|need| need.name).collect();
+            format!("installed, but still not usable: {}", names.join(", "))
+        })
+    }
+}
+
+/// Something that the tests need.
+struct Need {
+    name: &'static str,
+    why: &'static str,
+    packages: &'static [&'static str],
+    is_there: fn(&Found) -> bool,
+}
+
+const NEEDS: [Need; 5] = [
+    Need {
+        name: "curl",
+        why: "with HTTP/2: speaks to servers as a script does",
+        packages: &["curl"],
+        is_there: |found| found.curl_speaks_http2,
+    },
+    Need {
+        name: "node",
+        why: "18 or newer: runs the JavaScript clients",
+        packages: &["nodejs"],
+        is_there: |found| found.node.is_some(),
+    },
+    Need {
+        name: "npm",
+        why: "installs the browser tests' packages",
+        packages: &["npm"],
+        is_there: |found| found.npm.is_some(),
+    },
+    Need {
+        name: "chromium",
+        why: "opens pages as a visitor does",
+        packages: &["chromium"],
+        is_there: |found| found.chromium.is_some(),
+    },
+    Need {
+        name: "python3",
+        why: "with requests, httpx and h2: runs the Python clients",
+        packages: &["python3", "python3-requests", "python3-httpx", "python3-h2"],
+        is_there: |found| found.python.is_some(),
+    },
+];
+
+impl Found {
+    fn look() -> Self {
+        let node = in_path(&["node", "nodejs"]).filter(|node| {
+            let version = output(Command::new(node).arg("--version"));
+            version.as_deref().and_then(major_version) >= Some(18)
+        });
+        let modules = ["-c", "import requests, httpx, h2"];
+        // Another Python may come first in PATH and lack the system's modules.
+        let pythons = [Some(PathBuf::from("/usr/bin/python3")), in_path(&["python3"])];
+        Self {
+            curl_speaks_http2: output(Command::new("curl").arg("--version"))
+                .is_some_and(|text| has_http2(&text)),
+            node,
+            npm: in_path(&["npm"]),
+            chromium: in_path(&["chromium", "chromium-browser", "google-chrome"]),
+            python: pythons
+                .into_iter()
+                .flatten()
+                .find(|python| output(Command::new(python).args(modules)).is_some()),
+        }
+    }
+
+    fn missing(&self) -> Vec<&'static Need> {
+        NEEDS.iter().filter(|need| !(need.is_there)(self)).collect()
+    }
+
+    fn complete(&self) -> Option<Programs> {
+        if !self.curl_speaks_http2 {
+            return None;
+        }
+        Some(Programs {
+            node: self.node.clone()?,
+            npm: self.npm.clone()?,
+            chromium: self.chromium.clone()?,
+            python: self.python.clone()?,
+        })
+    }
+}
+
+impl Installer {
+    fn of_this_machine() -> Self {
+        let is_root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+        match (in_path(&["apt-get"]), is_root, in_path(&["sudo"])) {
+            (None, _, _) => Self::None,
+            (Some(_), true, _) => Self::AptAsRoot,
+            (Some(_), false, Some(_)) => Self::AptBySudo,
+            (Some(_), false, None) => Self::AptForbidden,
+        }
+    }
+}
+
+/// How `installer` gets what is `missing`.
+fn plan(missing: &[&Need], installer: Installer) -> Plan {
+    if missing.is_empty() {
+        return Plan::Nothing;
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    let prefix: &[&str] = match installer {
+        Installer::AptAsRoot => &["env"],
+        Installer::AptBySudo => &["sudo", "env"],
+        Installer::None | Installer::AptForbidden => {
+            let packages = packages.join(" ");
+            return Plan::Ask(format!(
+                "install them and run this again; on Debian, as root:\n  \
+                 apt-get update && apt-get install -y --no-install-recommends {packages}"
+            ));
+        }
+    };
+    let apt = |words: &[&str]| -> Vec<String> {
+        let start = prefix.iter().chain(&["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        start.chain(words).map(|&word| word.to_owned()).collect()
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat();
+    Plan::Run(vec![apt(&["update"]), apt(&install)])
+}
+
+fn run(words: &[String]) -> Result<(), String> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let line = words.join(" ");
+    println!("+ {line}");
+    let status = Command::new(program).args(arguments).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{line}: {status}")),
+        Err(error) => Err(format!("{line}: {error}")),
+    }
+}
+
+/// The standard output of a command that succeeded.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first of `names` that is a program in PATH.
+fn in_path(names: &[&str]) -> Option<PathBuf> {
+    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+    let programs = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    programs.filter_map(|path| std::path::absolute(path).ok()).find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+/// 20 of `v20.11.1`.
+fn major_version(text: &str) -> Option<u32> {
+    text.trim().trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
+/// Whether `curl --version` lists HTTP/2 among its features.
+fn has_http2(text: &str) -> bool {
+    let features = text.lines().filter_map(|line| line.strip_prefix("Features:"));
+    features.flat_map(str::split_whitespace).any(|feature| feature == "HTTP2")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Found, Installer, NEEDS, Plan, has_http2, major_version, plan};
+
+    fn everything() -> Found {
+        let path = || Some(PathBuf::from("/usr/bin/x"));
+        Found { curl_speaks_http2: true, node: path(), npm: path(), chromium: path(), python: path() }
+    }
+
+    fn check(found: &Found, installer: Installer, expected: &[&str]) {
+        match plan(&found.missing(), installer) {
+            Plan::Nothing => assert!(expected.is_empty()),
+            Plan::Run(commands) => {
+                let lines: Vec<String> = commands.iter().map(|words| words.join(" ")).collect();
+                assert_eq!(lines, expected);
+            }
+            Plan::Ask(message) => panic!("{message}"),
+        }
+    }
+
+    #[test]
+    fn a_machine_that_has_everything_installs_nothing() {
+        assert!(everything().complete().is_some());
+        check(&everything(), Installer::AptAsRoot, &[]);
+        check(&everything(), Installer::None, &[]);
+    }
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let found = Found { chromium: None, ..everything() };
+        check(
+            &found,
+            Installer::AptAsRoot,
+            &[
+                "env DEBIAN_FRONTEND=noninteractive apt-get update",
+                "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium",
+            ],
+        );
+    }
+
+    #[test]
+    fn everyone_but_root_installs_by_sudo() {
+        let found = Found { python: None, curl_speaks_http2: false, ..everything() };
+        check(
+            &found,
+            Installer::AptBySudo,
+            &[
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get update",
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends curl python3 \
+                 python3-requests python3-httpx python3-h2",
+            ],
+        );
+    }
+
+    #[test]
+    fn without_apt_or_the_right_to_use_it_a_person_is_told_what_to_install() {
+        for installer in [Installer::None, Installer::AptForbidden] {
+            let Plan::Ask(message) = plan(&Found::default().missing(), installer) else {
+                panic!("installs by itself")
+            };
+            for package in NEEDS.iter().flat_map(|need| need.packages) {
+                assert!(message.contains(package), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_missing_program_alone_makes_the_machine_incomplete() {
+        for found in [
+            Found { curl_speaks_http2: false, ..everything() },
+            Found { node: None, ..everything() },
+            Found { npm: None, ..everything() },
+            Found { chromium: None, ..everything() },
+            Found { python: None, ..everything() },
+        ] {
+            assert!(found.complete().is_none());
+            assert_eq!(found.missing().len(), 1);
+        }
+    }
+
+    #[test]
+    fn versions_and_features_are_read() {
+        assert_eq!(major_version("v20.11.1\n"), Some(20));
+        assert_eq!(major_version("no version"), None);
+        assert!(has_http2("curl 8\nProtocols: http\nFeatures: alt-svc HTTP2 HTTPS-proxy\n"));
+        assert!(!has_http2("curl 8\nFeatures: alt-svc HTTPS-proxy\n"));
+    }
+}
