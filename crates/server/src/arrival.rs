@@ -64,8 +64,7 @@ where
         },
     };
     let limits = &context.limits;
-    let meter =
-        (protocol == Protocol::Http2).then(|| FrameMeter::new(&limits.h2_budgets, Instant::now()));
+    let meter = (protocol == Protocol::Http2).then(|| FrameMeter::new(&limits.h2_budgets, Instant::now()));
     let link = Link::new(transport, before, meter, limits.max_target_bytes);
     let shared = Arc::new(Shared {
         shutdown: context.drain.token(admission.number),
@@ -142,16 +141,21 @@ async fn handshake(
     config: &TlsConfig,
     context: &Context,
 ) -> Option<(TlsStream<Socket>, TlsSession, Protocol)> {
-    let accept = TlsAcceptor::from(Arc::clone(&config.server)).accept(socket).into_fallible();
+    let accept = async {
+        if speaks_plain(&socket).await {
+            refuse_plain(socket).await;
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        TlsAcceptor::from(Arc::clone(&config.server)).accept(socket).await
+    };
     match in_time(accept, context).await {
         Some(Ok(stream)) => {
             let (session, protocol) = describe(&stream);
             Some((stream, session, protocol))
         }
-        Some(Err((error, socket))) => {
+        Some(Err(error)) => {
             count(&context.tally.handshake_failures);
             tracing::debug!(%error, "tls handshake failed");
-            refuse_plain(&error, socket).await;
             None
         }
         None => {
@@ -182,17 +186,19 @@ fn describe(stream: &TlsStream<Socket>) -> (TlsSession, Protocol) {
     (TlsSession { version, cipher, server_name, resumed }, protocol)
 }
 
-/// Someone typed `http://` for an https port: say so, in the language they spoke.
-async fn refuse_plain(error: &io::Error, mut socket: Socket) {
-    let is_no_tls = error
-        .get_ref()
-        .and_then(|error| error.downcast_ref::<rustls::Error>())
-        .is_some_and(|error| {
-            matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
-        });
-    if is_no_tls {
-        // The peer may be gone; there is nobody else to tell.
-        let _ = socket.write_all(&Refusal::PlainOnTls.bytes()).await;
-        let _ = socket.shutdown().await;
-    }
+/// Whether the peer begins with a letter, as a method does, and not with a handshake record (RFC 8446 §5.1).
+/// A Unix socket cannot be looked into; its peers know what they do.
+async fn speaks_plain(socket: &Socket) -> bool {
+    let Socket::Tcp(stream) = socket else { return false };
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1) if first[0].is_ascii_alphabetic())
+}
+
+/// Someone typed `http://` for an https port: say so, in the language they spoke, and let them read it.
+async fn refuse_plain(mut socket: Socket) {
+    // The peer may be gone; there is nobody else to tell.
+    let _ = socket.write_all(&Refusal::PlainOnTls.bytes()).await;
+    let _ = socket.shutdown().await;
+    let mut rest = [0; 1024];
+    while matches!(socket.read(&mut rest).await, Ok(length) if length > 0) {}
 }

@@ -34,6 +34,8 @@ pub(crate) struct BodyState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum BodyStage {
+    /// The request has no body.
+    Absent = 7,
     /// Still being read, or never touched.
     Open = 0,
     /// Read to its end.
@@ -68,7 +70,8 @@ impl BodyState {
             3 => BodyStage::Unwanted,
             4 => BodyStage::TooLarge,
             5 => BodyStage::TimedOut,
-            _ => BodyStage::Broken,
+            6 => BodyStage::Broken,
+            _ => BodyStage::Absent,
         }
     }
 
@@ -95,7 +98,9 @@ pub enum BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { limit } => write!(f, "request body is larger than {limit} bytes (RFC 9110 §15.5.14)"),
+            Self::TooLarge { limit } => {
+                write!(f, "request body is larger than {limit} bytes (RFC 9110 §15.5.14)")
+            }
             Self::TimedOut => f.write_str("request body was not complete in time (RFC 9110 §15.5.9)"),
             Self::Broken(error) => write!(f, "request body is broken: {error} (RFC 9112 §8)"),
         }
@@ -137,6 +142,13 @@ impl RequestBody {
         Poll::Ready(Some(Err(error.into())))
     }
 
+    fn complete(&mut self) {
+        if self.state.stage() == BodyStage::Open {
+            self.state.set(BodyStage::Whole);
+            self.shared.link().body_ended();
+        }
+    }
+
     fn is_over(&self, incoming: &Incoming) -> bool {
         let limit = self.state.limit.load(Relaxed);
         self.received > limit || self.received.saturating_add(incoming.size_hint().lower()) > limit
@@ -168,13 +180,13 @@ impl http_body::Body for RequestBody {
                     return this.fail(BodyStage::TooLarge, BodyError::TooLarge { limit });
                 }
                 if this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
-                    this.state.set(BodyStage::Whole);
+                    this.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => this.fail(BodyStage::Broken, BodyError::Broken(error)),
             Poll::Ready(None) => {
-                this.state.set(BodyStage::Whole);
+                this.complete();
                 Poll::Ready(None)
             }
             Poll::Pending => {
@@ -203,7 +215,7 @@ impl Drop for RequestBody {
         }
         let Some(body) = self.incoming.take() else { return };
         if body.is_end_stream() {
-            self.state.set(BodyStage::Whole);
+            self.complete();
             return;
         }
         if self.shared.protocol == Protocol::Http2 {
@@ -228,7 +240,8 @@ pub(crate) fn refusal(stage: BodyStage) -> Option<Refusal> {
     match stage {
         BodyStage::TooLarge => Some(Refusal::BodyTooLarge),
         BodyStage::TimedOut => Some(Refusal::BodyTimeout),
-        BodyStage::Open
+        BodyStage::Absent
+        | BodyStage::Open
         | BodyStage::Whole
         | BodyStage::Discarding
         | BodyStage::Unwanted

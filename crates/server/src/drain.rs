@@ -111,6 +111,8 @@ struct Begun {
     settings: DrainSettings,
     /// How long the ends of long answers are spread over.
     spread: Duration,
+    /// Connections that were open then.
+    open: u64,
 }
 
 impl Drain {
@@ -144,6 +146,14 @@ impl Drain {
         self.0.begun.get().is_some()
     }
 
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.0.begun.get().map(|begun| begun.at)
+    }
+
+    pub(crate) fn open_at_start(&self) -> u64 {
+        self.0.begun.get().map_or(0, |begun| begun.open)
+    }
+
     pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
         self.0.stage.subscribe()
     }
@@ -165,7 +175,8 @@ impl Drain {
         // but leave the last fifth of the time for their ends to be sent.
         let each = Duration::from_millis(2) * u32::try_from(connections.len()).unwrap_or(u32::MAX);
         let spread = each.min(settings.deadline.mul_f64(0.8));
-        let begun = Begun { at: Instant::now(), settings, spread };
+        let open = connections.len() as u64;
+        let begun = Begun { at: Instant::now(), settings, spread, open };
         if self.0.begun.set(begun).is_ok() {
             self.0.stage.send_replace(Stage::Draining);
         }

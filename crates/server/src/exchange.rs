@@ -72,20 +72,26 @@ where
         link.close_delimited = request.version() == Version::HTTP_10;
         drop(link);
         let has_body = !HttpBody::is_end_stream(request.body());
-        let ticket = Ticket { shared: Arc::clone(shared), number, has_body };
+        let mut ticket = Ticket { shared: Arc::clone(shared), number, body: None, refused: false };
         if let Err(refusal) = admit(&mut request, &shared.context.limits) {
             count(&shared.context.tally.refused);
-            return Answering { state: State::Refused { refusal }, ticket: Some(ticket), body: None };
+            ticket.refused = true;
+            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
         }
         let (request, body) = self.hand_over(request, has_body);
+        ticket.body = body;
         let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
-        Answering { state, ticket: Some(ticket), body }
+        Answering { state, ticket: Some(ticket) }
     }
 }
 
 impl<S> Exchange<S> {
     /// Turns the engine's request into the application's.
-    fn hand_over(&self, request: Request<Incoming>, has_body: bool) -> (Request<Body>, Option<Arc<BodyState>>) {
+    fn hand_over(
+        &self,
+        request: Request<Incoming>,
+        has_body: bool,
+    ) -> (Request<Body>, Option<Arc<BodyState>>) {
         let (mut parts, incoming) = request.into_parts();
         parts.extensions.insert(Connection(Arc::clone(&self.shared)));
         if !has_body {
@@ -103,12 +109,23 @@ impl<S> Exchange<S> {
 struct Ticket {
     shared: Arc<Shared>,
     number: u64,
-    has_body: bool,
+    body: Option<Arc<BodyState>>,
+    /// A rule refused it: what follows its head on the connection is not looked at.
+    refused: bool,
+}
+
+impl Ticket {
+    fn stage(&self) -> BodyStage {
+        if self.refused {
+            return BodyStage::Unwanted;
+        }
+        self.body.as_ref().map_or(BodyStage::Absent, |body| body.stage())
+    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let is_last = self.shared.link().end(self.number, self.has_body);
+        let is_last = self.shared.link().end(self.number, self.stage());
         if is_last && (self.shared.protocol == Protocol::Http2 || self.shared.context.drain.is_draining()) {
             self.shared.driver.wake();
         }
@@ -124,7 +141,6 @@ pin_project! {
         #[pin]
         state: State<S>,
         ticket: Option<Ticket>,
-        body: Option<Arc<BodyState>>,
     }
 }
 
@@ -179,17 +195,13 @@ where
             // Polled after its end: the engine never does.
             return Poll::Pending;
         };
-        Poll::Ready(Ok(finish(outcome, ticket, this.body.as_deref())))
+        Poll::Ready(Ok(finish(outcome, ticket)))
     }
 }
 
 /// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.
-fn finish<B: HttpBody>(
-    outcome: Result<Response<B>, Refusal>,
-    ticket: Ticket,
-    body: Option<&BodyState>,
-) -> Response<ResponseBody<B>> {
-    let stage = body.map_or(BodyStage::Whole, BodyState::stage);
+fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) -> Response<ResponseBody<B>> {
+    let stage = ticket.stage();
     let outcome = match (outcome, refusal(stage)) {
         // A handler that has its own answer to a large body keeps it; a success is its own business.
         (Ok(response), Some(refusal)) if is_error_of(response.status(), refusal) => Err(refusal),
@@ -201,10 +213,9 @@ fn finish<B: HttpBody>(
         Ok(response) => {
             response.map(|body| ResponseBody { body: Content::Application { body }, ticket: Some(ticket) })
         }
-        Err(refusal) => refusal.response().map(|text| ResponseBody {
-            body: Content::Text { text: Some(text) },
-            ticket: Some(ticket),
-        }),
+        Err(refusal) => refusal
+            .response()
+            .map(|text| ResponseBody { body: Content::Text { text: Some(text) }, ticket: Some(ticket) }),
     };
     if shared.protocol == Protocol::Http1 {
         settle_connection(&shared, &mut response, stage);
@@ -218,10 +229,8 @@ fn is_error_of(status: StatusCode, refusal: Refusal) -> bool {
 
 /// RFC 9112 §9.6: a server that will not read on says so.
 fn settle_connection<B>(shared: &Shared, response: &mut Response<B>, stage: BodyStage) {
-    let rest_unread = matches!(
-        stage,
-        BodyStage::Unwanted | BodyStage::TooLarge | BodyStage::TimedOut | BodyStage::Broken
-    );
+    let rest_unread =
+        matches!(stage, BodyStage::Unwanted | BodyStage::TooLarge | BodyStage::TimedOut | BodyStage::Broken);
     let must_close = rest_unread || shared.context.drain.is_draining();
     if must_close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -306,7 +315,8 @@ where
                 return Poll::Ready(Some(Err("the handler panicked in the middle of its body".into())));
             }
         };
-        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.shared.protocol == Protocol::Http2) {
+        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.shared.protocol == Protocol::Http2)
+        {
             note_demand(ticket, matches!(polled, Poll::Ready(Some(Ok(_)))));
         }
         match ready!(polled) {
@@ -372,4 +382,3 @@ impl<D: Buf> Buf for Data<D> {
         }
     }
 }
-

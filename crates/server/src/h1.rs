@@ -149,6 +149,7 @@ where
         if let Some(leftover) = &mut link.leftover {
             if discard(leftover, cx) {
                 link.leftover = None;
+                link.body_ended();
             } else if leftover.since.elapsed() > DISCARD_TIME {
                 return Poll::Ready(End::Silent);
             }
@@ -198,7 +199,7 @@ where
                 earlier(linger, Some(since + limits.keep_alive_idle)).map(|at| (at, End::Idle))
             }
             Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
-            Phase::Busy => None,
+            Phase::Busy | Phase::Tail => None,
         };
         let stalled = after(link.blocked_since(), limits.write_stall);
         let discarding = after(link.leftover.as_ref().map(|leftover| leftover.since), DISCARD_TIME);

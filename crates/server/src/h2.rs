@@ -159,10 +159,8 @@ impl<E: Engine> Driver<E> {
         let limits = &self.shared.context.limits;
         let link = self.shared.link();
         let unasked = link.requests.iter().filter_map(|request| request.unasked).min();
-        let stalled = earlier(
-            after(link.blocked_since(), limits.write_stall),
-            after(unasked, limits.write_stall),
-        );
+        let stalled =
+            earlier(after(link.blocked_since(), limits.write_stall), after(unasked, limits.write_stall));
         let block = link.meter().and_then(|meter| {
             if meter.awaits_preface() {
                 Some(link.phase().1 + limits.first_byte)

@@ -15,6 +15,7 @@ use bytes::{Buf, BytesMut};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::body::BodyStage;
 use crate::connection::{InFlight, Shared};
 use crate::h2_frames::{FrameMeter, Verdict};
 use crate::socket::Transport;
@@ -31,6 +32,8 @@ pub(crate) enum Phase {
     Head,
     /// A handler, or the response's way to the peer.
     Busy,
+    /// The rest of a body whose request is answered already.
+    Tail,
 }
 
 /// Why the connection must end although the engine would go on.
@@ -63,6 +66,8 @@ pub(crate) struct Link {
     since: Instant,
     /// Since when the peer has taken no byte, while there are some for it.
     blocked: Option<Instant>,
+    /// Whether it is the engine whose write waits, and not what was gathered.
+    engine_waits: bool,
     /// Bytes of the request line so far; `None` once its end was seen.
     line: Option<usize>,
     max_line: usize,
@@ -100,6 +105,7 @@ impl Link {
             phase: Phase::Idle,
             since: Instant::now(),
             blocked: None,
+            engine_waits: false,
             line: Some(0),
             // Method, two spaces, version and line end; the exact check of the target comes after parsing.
             max_line: max_target.saturating_add(64),
@@ -148,19 +154,34 @@ impl Link {
     }
 
     /// A request's response is complete, or nobody waits for it any more. Whether none is left.
-    pub(crate) fn end(&mut self, number: u64, had_body: bool) -> bool {
+    pub(crate) fn end(&mut self, number: u64, body: BodyStage) -> bool {
         if let Some(index) = self.requests.iter().position(|request| request.number == number) {
             self.requests.swap_remove(index);
         }
         if !self.requests.is_empty() {
             return false;
         }
+        match body {
+            BodyStage::Absent => self.await_request(self.at_head_end),
+            // Where a body ended is the engine's knowledge; the longer limit must do for what follows.
+            BodyStage::Whole => self.await_request(true),
+            _ => self.phase = Phase::Tail,
+        }
+        true
+    }
+
+    /// The body of a request is at its end.
+    pub(crate) fn body_ended(&mut self) {
+        if self.phase == Phase::Tail {
+            self.await_request(true);
+        }
+    }
+
+    /// Bytes after a request's head are the beginning of the next one.
+    fn await_request(&mut self, nothing_read: bool) {
         self.since = Instant::now();
         self.line = Some(0);
-        // Bytes after this request's head are the next one's beginning. Where a body was between, where
-        // it ends is the engine's knowledge, and the longer limit must do.
-        self.phase = if self.at_head_end || had_body { Phase::Idle } else { Phase::Head };
-        true
+        self.phase = if nothing_read { Phase::Idle } else { Phase::Head };
     }
 
     /// Cuts both directions; every later read or write fails.
@@ -197,13 +218,12 @@ impl Link {
                 if self.phase == Phase::Head
                     && let Some(line) = self.line
                 {
-                    self.line = match bytes.contains(&b'\n') {
-                        true => None,
-                        false => Some(line + bytes.len()),
-                    };
-                    if self.line.is_some_and(|line| line > self.max_line) {
+                    let end = bytes.iter().position(|byte| *byte == b'\n');
+                    let line = line + end.unwrap_or(bytes.len());
+                    if line > self.max_line {
                         self.fault = Some(Fault::TargetTooLong);
                     }
+                    self.line = end.is_none().then_some(line);
                 }
             }
             Mode::Http2(meter) => {
@@ -255,10 +275,12 @@ impl Link {
         let written = match Pin::new(&mut self.io).poll_write_vectored(cx, slices) {
             Poll::Ready(written) => written?,
             Poll::Pending => {
+                self.engine_waits = true;
                 self.blocked.get_or_insert_with(Instant::now);
                 return Poll::Pending;
             }
         };
+        self.engine_waits = false;
         self.blocked = None;
         self.sent(slices, written);
         Poll::Ready(Ok(written))
@@ -295,7 +317,9 @@ impl Link {
         self.out_sent = 0;
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Ready(result) => {
-                self.blocked = None;
+                if !self.engine_waits {
+                    self.blocked = None;
+                }
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -317,7 +341,11 @@ impl Link {
     }
 
     /// Reads and throws away. `Ok(0)` at the end.
-    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_discard(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         if self.is_cut {
             return Poll::Ready(Ok(0));
         }

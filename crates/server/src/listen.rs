@@ -87,8 +87,8 @@ impl Listener {
     ///
     /// [`Error::Inherited`] if a descriptor is not a listening stream socket.
     pub fn inherited() -> Result<Vec<Self>> {
-        let names: Vec<String> =
-            std::env::var("LISTEN_FDNAMES").map_or_else(|_| Vec::new(), |names| names.split(':').map(str::to_owned).collect());
+        let names: Vec<String> = std::env::var("LISTEN_FDNAMES")
+            .map_or_else(|_| Vec::new(), |names| names.split(':').map(str::to_owned).collect());
         let mut sockets = listenfd::ListenFd::from_env();
         let mut listeners = Vec::new();
         for index in 0..sockets.len() {
@@ -238,7 +238,9 @@ fn remove_stale(path: &Path) -> io::Result<()> {
                 Err(_) => std::fs::remove_file(path),
             }
         }
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket is in the way")),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket is in the way"))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

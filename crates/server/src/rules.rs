@@ -190,9 +190,16 @@ mod tests {
 
         #[test]
         fn hosts_that_a_client_may_send() {
-            for host in
-                ["a", "example.com", "example.com:80", "example.com:", "127.0.0.1:8080", "[::1]", "[::1]:1", "x%20y"]
-            {
+            for host in [
+                "a",
+                "example.com",
+                "example.com:80",
+                "example.com:",
+                "127.0.0.1:8080",
+                "[::1]",
+                "[::1]:1",
+                "x%20y",
+            ] {
                 assert!(is_host(host.as_bytes()), "{host}");
             }
         }
@@ -200,8 +207,24 @@ mod tests {
         #[test]
         fn hosts_that_are_none() {
             for host in [
-                "", ":80", "a b", "a,b", "user@host", "a/b", "a:b", "a:99999", "a:1:2", "[::1", "[]", "[x]",
-                "[::1]x", "a:+1", "a#b", "a?b", "a\\b", "\u{fc}",
+                "",
+                ":80",
+                "a b",
+                "a,b",
+                "user@host",
+                "a/b",
+                "a:b",
+                "a:99999",
+                "a:1:2",
+                "[::1",
+                "[]",
+                "[x]",
+                "[::1]x",
+                "a:+1",
+                "a#b",
+                "a?b",
+                "a\\b",
+                "\u{fc}",
             ] {
                 assert!(!is_host(host.as_bytes()), "{host}");
             }

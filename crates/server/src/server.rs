@@ -5,9 +5,9 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -351,7 +351,7 @@ impl Running {
 
     /// A handle with which another thread, or a signal, stops the server.
     pub fn stopper(&self) -> Stopper {
-        Stopper { messages: self.messages.clone() }
+        Stopper { messages: self.messages.clone(), drain: self.drain.clone() }
     }
 
     /// Stops gracefully and waits for the end. See [`Running::wait`].
@@ -375,10 +375,9 @@ impl Running {
                 Err(_) => break DrainSettings::default(),
             }
         };
-        let began = Instant::now();
-        let open_at_start = self.counts().open;
         self.drain.begin(settings);
-        let mut report = Report { open_at_start, ..Report::default() };
+        let began = self.drain.began().unwrap_or_else(Instant::now);
+        let mut report = Report { open_at_start: self.drain.open_at_start(), ..Report::default() };
         if !self.ends_before(began + settings.deadline) {
             (report.cut, report.closed_idle) = self.drain.cut();
         }
@@ -415,11 +414,14 @@ impl std::fmt::Debug for Running {
 #[derive(Clone)]
 pub struct Stopper {
     messages: Sender<Message>,
+    drain: Drain,
 }
 
 impl Stopper {
-    /// Asks the server to stop. Returns at once; [`Running::wait`] returns when it is done.
+    /// Begins to stop: from here on nothing is accepted. Returns at once; [`Running::wait`] returns when
+    /// the drain is over.
     pub fn stop(&self, settings: DrainSettings) {
+        self.drain.begin(settings);
         // A server that is gone has stopped.
         let _ = self.messages.send(Message::Stop(settings));
     }

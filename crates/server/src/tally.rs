@@ -41,17 +41,7 @@ macro_rules! tally {
     };
 }
 
-tally!(
-    accepted,
-    open,
-    requests,
-    panics,
-    refused,
-    timeouts,
-    handshake_failures,
-    accept_waits,
-    accept_errors
-);
+tally!(accepted, open, requests, panics, refused, timeouts, handshake_failures, accept_waits, accept_errors);
 
 /// Counts one.
 pub(crate) fn count(counter: &AtomicU64) {

@@ -94,20 +94,16 @@ pub(crate) async fn accept(
     let Some(seat) = seats.get(own) else { return Ok(()) };
     let accepting = async {
         loop {
-            let permit = match Arc::clone(&room).try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    count(&seat.tally.accept_waits);
-                    match Arc::clone(&room).acquire_owned().await {
-                        Ok(permit) => permit,
-                        // The semaphore is never closed; were it, nothing could be accepted.
-                        Err(_) => return,
-                    }
-                }
-            };
+            // Wait for room without taking it: other listeners and loops wait for the same connections.
+            if room.available_permits() == 0 {
+                count(&seat.tally.accept_waits);
+                drop(room.acquire().await);
+            }
             match accept_one(&listener).await {
                 Ok((socket, peer)) => {
                     count(&seat.tally.accepted);
+                    // Another loop may have been faster to the last place; then this one connection waits here.
+                    let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
                     let to = least_loaded(&seats, own);
                     // The socket is known to this loop's event queue; another loop takes it bare.
                     let socket = if to == own { Ok(Accepted::Here(socket)) } else { socket.into_bare() };

@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::pem::{self, Section};
 use super::TlsError;
+use super::pem::{self, Section};
 
 /// A chain (the server's own certificate first) and a key.
 pub(super) struct Identity {
@@ -42,7 +42,8 @@ impl Identity {
     pub(super) fn check_validity(&self, now: SystemTime) -> Result<(), TlsError> {
         let Some(leaf) = self.chain.first() else { return Ok(()) };
         let (from, until) = validity(leaf, &self.certificate_file)?;
-        let now = now.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        let now =
+            now.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
         let fault = |reason| Err(TlsError::Validity { file: self.certificate_file.clone(), reason });
         if now > until.timestamp() {
             return fault(format!("expired on {until}"));
@@ -66,9 +67,7 @@ impl Identity {
             }
             // A key whose public half cannot be told is left to the handshake.
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
-            Err(error) => {
-                Err(TlsError::Refused { file: self.certificate_file, reason: error.to_string() })
-            }
+            Err(error) => Err(TlsError::Refused { file: self.certificate_file, reason: error.to_string() }),
         }
     }
 }
@@ -116,8 +115,7 @@ fn missing(file: &Path, what: &'static str, sections: &[Section<'_>]) -> TlsErro
 }
 
 fn read(file: &Path) -> Result<String, TlsError> {
-    let bytes =
-        std::fs::read(file).map_err(|source| TlsError::File { file: file.to_owned(), source })?;
+    let bytes = std::fs::read(file).map_err(|source| TlsError::File { file: file.to_owned(), source })?;
     // A DER file is not text; its sections are simply not found, and the error says what it may be.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -51,10 +51,10 @@ fn is_good(file: &Path, now: SystemTime) -> bool {
 /// Writes certificate and key as one file, moved into place whole: a second process sees either the old
 /// pair or the new one, never a certificate with another's key.
 fn make(folder: &Path, file: &Path) -> Result<(), TlsError> {
-    let refuse =
-        |error: rcgen::Error| TlsError::Refused { file: file.to_owned(), reason: error.to_string() };
+    let refuse = |error: rcgen::Error| TlsError::Refused { file: file.to_owned(), reason: error.to_string() };
     let key = KeyPair::generate().map_err(refuse)?;
-    let mut params = CertificateParams::new(["localhost".to_owned(), "*.localhost".to_owned()]).map_err(refuse)?;
+    let mut params =
+        CertificateParams::new(["localhost".to_owned(), "*.localhost".to_owned()]).map_err(refuse)?;
     for address in [std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()] {
         params.subject_alt_names.push(SanType::IpAddress(address));
     }

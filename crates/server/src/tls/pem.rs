@@ -76,7 +76,9 @@ pub(super) fn sections<'a>(file: &Path, text: &'a str) -> Result<Vec<Section<'a>
         }
     }
     match open {
-        Some(section) => Err(fault(section.line, format!("{} has no END: the file is cut off", section.label))),
+        Some(section) => {
+            Err(fault(section.line, format!("{} has no END: the file is cut off", section.label)))
+        }
         None => Ok(sections),
     }
 }
@@ -84,7 +86,9 @@ pub(super) fn sections<'a>(file: &Path, text: &'a str) -> Result<Vec<Section<'a>
 /// A list of what a file holds, for the error of what it lacks.
 pub(super) fn describe(sections: &[Section<'_>]) -> String {
     match sections {
-        [] => "no PEM section: is it DER? openssl x509 -inform der -in FILE -out FILE.pem converts".to_owned(),
+        [] => {
+            "no PEM section: is it DER? openssl x509 -inform der -in FILE -out FILE.pem converts".to_owned()
+        }
         sections => sections.iter().map(|section| section.label).collect::<Vec<_>>().join(", "),
     }
 }
@@ -97,7 +101,6 @@ fn frame<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 fn is_body(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | ':' | ',' | '-' | ' ')
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ fn a_request_under_way_is_finished_and_told_that_the_connection_ends() {
         let mut site = Site::new();
         let mut client = Client::connect(&site, over);
         client.send("GET /until-stop HTTP/1.1\r\nHost: a\r\n\r\n");
-        wait_for_requests(&site, 1);
+        site.wait_for(|counts| counts.requests >= 1);
         let stopping = site.begin_stop(LONG, LONG);
         let reply = client.reply();
         assert_eq!((reply.body.as_str(), reply.closes()), ("told", true), "{over:?}");
@@ -66,7 +66,7 @@ fn a_connection_that_has_not_spoken_yet_is_served_its_first_request() {
     for over in BOTH {
         let mut site = Site::new();
         let mut client = Client::connect(&site, over);
-        wait_for_accepts(&site, 1);
+        site.wait_for(|counts| counts.accepted >= 1);
         let stopping = site.begin_stop(LONG, LONG);
         client.send(HELLO);
         let reply = client.reply();
@@ -95,7 +95,7 @@ fn the_deadline_cuts_what_is_left_and_names_it() {
         let mut site = Site::new();
         let mut client = Client::connect(&site, over);
         client.send("GET /never?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n");
-        wait_for_requests(&site, 1);
+        site.wait_for(|counts| counts.requests >= 1);
         let stopping = site.begin_stop(Duration::ZERO, Duration::from_millis(200));
         let _ = client.rest();
         let report = stopping.join().unwrap();
@@ -113,7 +113,7 @@ fn a_second_wish_to_stop_hurries_the_first() {
     let stopper = site.running().stopper();
     let mut client = Client::plain(&site);
     client.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait_for_requests(&site, 1);
+    site.wait_for(|counts| counts.requests >= 1);
     let stopping = site.begin_stop(LONG, LONG);
     stopper.stop(DrainSettings { linger: Duration::ZERO, deadline: Duration::ZERO });
     let report = stopping.join().unwrap();
@@ -127,7 +127,7 @@ fn a_body_that_still_arrives_is_received_whole() {
         let mut site = Site::new();
         let mut client = Client::connect(&site, over);
         client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
-        wait_for_requests(&site, 1);
+        site.wait_for(|counts| counts.requests >= 1);
         let stopping = site.begin_stop(LONG, LONG);
         client.send("world");
         assert_eq!(client.reply().body, "helloworld", "{over:?}");
@@ -142,7 +142,7 @@ fn h2_gets_goaway_in_two_steps_and_its_open_stream_is_finished() {
         let mut site = Site::new();
         let (mut client, _) = open(&site, over);
         client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82\x86\x44\x0b/until-stop\x41\x01a"));
-        wait_for_requests(&site, 1);
+        site.wait_for(|counts| counts.requests >= 1);
         let stopping = site.begin_stop(LONG, LONG);
         assert_eq!(goaway(&recv_kind(&mut client, GOAWAY)), (0x7fff_ffff, 0), "{over:?}");
         let mut last = None;
@@ -170,7 +170,7 @@ fn an_idle_h2_connection_ends() {
         let mut site = Site::new();
         let (mut client, _) = open(&site, over);
         client.send(frame(SETTINGS, ACK, 0, &[]));
-        wait_for_accepts(&site, 1);
+        site.wait_for(|counts| counts.accepted >= 1);
         let stopping = site.begin_stop(LONG, LONG);
         loop {
             let next = recv(&mut client);
@@ -195,7 +195,7 @@ fn ends_of_long_answers_are_spread() {
             client
         })
         .collect();
-    wait_for_requests(&site, 40);
+    site.wait_for(|counts| counts.requests >= 40);
     let stopping = site.begin_stop(LONG, LONG);
     for client in &mut clients {
         assert_eq!(client.reply().body, "told");
@@ -203,22 +203,4 @@ fn ends_of_long_answers_are_spread() {
     }
     let report = stopping.join().unwrap();
     assert_eq!((report.cut.len(), report.open_at_start), (0, 40));
-}
-
-/// Waits until the server has read the head of `count` requests.
-fn wait_for_requests(site: &Site, count: u64) {
-    wait(|| site.running().counts().requests >= count);
-}
-
-fn wait_for_accepts(site: &Site, count: u64) {
-    wait(|| site.running().counts().accepted >= count);
-}
-
-/// The counters are the only trace of these events; looking again costs less than it would to signal them.
-fn wait(done: impl Fn() -> bool) {
-    let began = std::time::Instant::now();
-    while !done() {
-        assert!(began.elapsed() < LONG, "the server did not come so far");
-        std::thread::yield_now();
-    }
 }

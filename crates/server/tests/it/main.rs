@@ -1,5 +1,7 @@
 //! The server over real sockets: raw bytes in, expected bytes out, over plain and TLS.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod client;
 mod site;
 

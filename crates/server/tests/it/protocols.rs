@@ -131,7 +131,11 @@ fn a_body_over_the_limit_is_413() {
 
 #[test]
 fn a_panic_is_500_without_its_message() {
-    check(|| request(Method::GET, "/panic", ""), StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error\n");
+    check(
+        || request(Method::GET, "/panic", ""),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "500 Internal Server Error\n",
+    );
 }
 
 #[test]

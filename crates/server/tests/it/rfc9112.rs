@@ -142,7 +142,10 @@ mod s3_2_request_target {
 
     #[test]
     fn an_absolute_form_wins_over_host() {
-        check_seen("GET http://right/seen HTTP/1.1\r\nHost: wrong\r\n\r\n", "GET http://right/seen host=right ");
+        check_seen(
+            "GET http://right/seen HTTP/1.1\r\nHost: wrong\r\n\r\n",
+            "GET http://right/seen host=right ",
+        );
     }
 
     #[test]
@@ -293,7 +296,10 @@ mod s6_3_unread_bodies {
         for over in BOTH {
             let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
             let mut client = Client::connect(&site, over);
-            client.send(format!("POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", smuggled.len()));
+            client.send(format!(
+                "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                smuggled.len()
+            ));
             assert_eq!(client.reply().body, "ignored");
             client.send(smuggled);
             assert_lives(&mut client);
@@ -315,11 +321,24 @@ mod s6_3_unread_bodies {
     }
 
     #[test]
+    fn a_refused_request_with_a_large_body_gets_one_answer() {
+        let site = Site::new();
+        for over in BOTH {
+            let mut client = Client::connect(&site, over);
+            client.send("BREW / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+            client.send(vec![b'x'; 1_000_000]);
+            assert_eq!(client.reply().status, 501, "{over:?}");
+            assert_eq!(client.end().rest().unwrap(), "", "{over:?}");
+        }
+    }
+
+    #[test]
     fn an_unread_chunked_body_ends_the_connection() {
         let site = Site::new();
         for over in BOTH {
             let mut client = Client::connect(&site, over);
-            client.send("POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+            client
+                .send("POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
             let reply = client.reply();
             assert_eq!((reply.status, reply.closes()), (200, true), "{over:?}");
         }
@@ -385,7 +404,8 @@ mod s9_connection_management {
         let site = Site::new();
         for over in BOTH {
             let mut client = Client::connect(&site, over);
-            let bytes: String = (0..50).map(|n| format!("GET /seen?{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+            let bytes: String =
+                (0..50).map(|n| format!("GET /seen?{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
             client.send(bytes);
             for n in 0..50 {
                 let reply = client.reply();
@@ -460,7 +480,8 @@ mod rfc9110 {
         let site = Site::new();
         for over in BOTH {
             let mut client = Client::connect(&site, over);
-            client.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+            client
+                .send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
             assert_eq!(client.reply().status, 100, "{over:?}");
             client.send("hello");
             assert_eq!(client.reply().body, "hello");

@@ -12,7 +12,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
-use narae_server::{BodyLimit, Connection, DrainSettings, Limits, Listener, Report, Running, Server, Tls, TlsConfig};
+use narae_server::{
+    BodyLimit, Connection, Counts, DrainSettings, Limits, Listener, Report, Running, Server, Tls, TlsConfig,
+};
 
 /// A running server; stopped when dropped.
 pub struct Site {
@@ -60,6 +62,17 @@ impl Site {
 
     pub fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
+    }
+
+    /// Waits until the counters show an event. They are its only trace; looking again is cheaper than any
+    /// signal could be.
+    #[track_caller]
+    pub fn wait_for(&self, done: impl Fn(Counts) -> bool) {
+        let began = std::time::Instant::now();
+        while !done(self.running().counts()) {
+            assert!(began.elapsed() < crate::client::PATIENCE, "{:?}", self.running().counts());
+            std::thread::yield_now();
+        }
     }
 
     pub fn stop(mut self, settings: DrainSettings) -> Report {

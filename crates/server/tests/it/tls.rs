@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use narae_server::{Limits, Tls, TlsVersion};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+};
 
 use crate::client::Client;
 use crate::site::Site;
@@ -28,7 +30,8 @@ impl Files {
     /// A certificate for localhost with a key of the given kind.
     fn pair(&self, algorithm: &'static rcgen::SignatureAlgorithm) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate_for(algorithm).unwrap();
-        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate =
+            CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         (self.write("cert.pem", &certificate.pem()), self.write("key.pem", &key.serialize_pem()))
     }
 
@@ -89,7 +92,10 @@ fn files_that_are_swapped_are_named() {
     let files = Files::new();
     let (certificate, key) = files.pair(&PKCS_ECDSA_P256_SHA256);
     check_error(Tls::pem(&key, &certificate), &["key.pem: holds no certificate (it holds PRIVATE KEY)"]);
-    check_error(Tls::pem(&certificate, &certificate), &["cert.pem: holds no private key (it holds CERTIFICATE)"]);
+    check_error(
+        Tls::pem(&certificate, &certificate),
+        &["cert.pem: holds no private key (it holds CERTIFICATE)"],
+    );
 }
 
 #[test]

@@ -22,9 +22,8 @@ fn the_factorys_error_is_the_starts_error() {
         .listen(narae_server::Listener::tcp("127.0.0.1:0").unwrap())
         .build()
         .unwrap();
-    let error = server
-        .start(|| async { Err::<axum::Router, _>(std::io::Error::other("no database")) })
-        .unwrap_err();
+    let error =
+        server.start(|| async { Err::<axum::Router, _>(std::io::Error::other("no database")) }).unwrap_err();
     assert_eq!(error.to_string(), "the application could not be made: no database");
 }
 
