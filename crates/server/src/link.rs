@@ -241,6 +241,10 @@ impl Link {
             let length = self.before.len().min(buffer.remaining());
             buffer.put_slice(&self.before[..length]);
             self.before.advance(length);
+            if self.before.is_empty() {
+                // Not only emptied: an idle connection should not keep its memory.
+                self.before = BytesMut::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let start = buffer.filled().len();
