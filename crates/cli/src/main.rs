@@ -1,3 +1,27 @@
-//! The `narae` command.
+//! The `narae` command: serve a folder, run the demo site.
+//!
+//! In: the command line. Out: an exit code that says who must act. Holds commands only; what they do is
+//! the library's.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod command;
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measured: a sixth of an HTTP/2 answer's cost is memory management.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match command::Command::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("narae: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

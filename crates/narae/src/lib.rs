@@ -1,2 +1,91 @@
-//! Placeholder header.
+//! An application server: an axum application or a folder of files, on every core, over HTTP/1.1, HTTPS and
+//! HTTP/2.
+//!
+//! ```no_run
+//! use narae::prelude::*;
+//!
+//! fn main() -> narae::Result {
+//!     narae::app(|| {
+//!         Router::new()
+//!             .route("/", get(|| async { Html("<h1>Hello, narae!</h1>") }))
+//!             .fallback_service(Files::new("public"))
+//!     })
+//!     .http("127.0.0.1:8080")
+//!     .https("127.0.0.1:8443", Tls::development())
+//!     .run()
+//! }
+//! ```
+//!
+//! # What can be an application
+//!
+//! A `Router`; a function that makes one, plain or `async`, that may fail; or one `async` function from a
+//! request to a response. See [`Application`].
+//!
+//! # Where settings come from
+//!
+//! The program itself ([`App`]), then the file `narae.toml`, then environment variables `NARAE_*`, then the
+//! command line ([`Flags`]). Each of them replaces what the ones before it said, value by value: an address
+//! list is one value. `off` (or nothing) empties a list.
+//!
+//! | program | `narae.toml` | environment | command line | default |
+//! |---|---|---|---|---|
+//! | [`http`](App::http) | `http` | `NARAE_HTTP` | `--http` | `127.0.0.1:8080`, if `https` is not set either |
+//! | [`https`](App::https) | `https` | `NARAE_HTTPS` | `--https` | none |
+//! | [`https`](App::https) | `tls.cert` | `NARAE_CERT` | `--cert` | the development certificate |
+//! | [`https`](App::https) | `tls.key` | `NARAE_KEY` | `--key` | its key |
+//! | [`Tls::chain`] | `tls.chain` | `NARAE_CHAIN` | `--chain` | none |
+//! | [`Tls::minimum_version`] | `tls.min` | `NARAE_TLS_MIN` | `--tls-min` | `1.2` |
+//! | [`workers`](App::workers) | `workers` | `NARAE_WORKERS` | `--workers` | `auto`: one event loop per core |
+//! | [`access_log`](App::access_log) | `log.format` | `NARAE_LOG` | `--log` | `dev` on a terminal, else `combined` |
+//! | [`access_log`](App::access_log) | `log.file` | `NARAE_LOG_FILE` | `--log-file` | the standard output |
+//! | [`drain`](App::drain) | `drain.linger` | `NARAE_LINGER` | `--linger` | `5s` |
+//! | [`drain`](App::drain) | `drain.deadline` | `NARAE_DEADLINE` | `--deadline` | `30s` |
+//! | [`limits`](App::limits) | `[limits]` | | | [`Limits`] |
+//! | [`config_file`](App::config_file) | | `NARAE_CONFIG` | `--config` | `narae.toml`, if it is there |
+//!
+//! In the file, a relative path begins at the folder of the file; elsewhere, at the working directory.
+//! In variables, several addresses are separated by commas.
+//!
+//! # What this crate re-exports
+//!
+//! [`axum`] whole, and [`tower_http`] with `cors` and `timeout` (with the feature `compression`, its gzip
+//! layer too): they are used as they are, not rewritten.
+
 #![forbid(unsafe_code)]
+
+mod app;
+mod application;
+mod settings;
+
+mod process;
+mod run;
+mod signals;
+mod sockets;
+
+mod access;
+mod connect_info;
+mod failure;
+mod log;
+
+mod banner;
+mod error;
+mod hint;
+
+pub mod prelude;
+
+pub use axum;
+pub use tower_http;
+
+pub use app::{App, app};
+pub use application::{Application, Making, shape};
+pub use error::{Error, Result, SettingFault};
+pub use failure::{ErrorContext, Failure, HandlerError, HandlerResult, RequestId};
+pub use log::Log;
+pub use narae_files::{Dotfiles, Files};
+pub use narae_layers::{AccessLog, Format, Sink};
+pub use narae_server::{
+    BodyLimit, BoxError, Budget, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener, Local,
+    Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
+};
+pub use run::Running;
+pub use settings::Flags;

@@ -36,7 +36,7 @@ impl Audience {
         response
     }
 
-    fn from_head(uri: &Uri, headers: &HeaderMap) -> Self {
+    pub(crate) fn from_head(uri: &Uri, headers: &HeaderMap) -> Self {
         let path = uri.path();
         let api = path == "/api" || path.starts_with("/api/");
         let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -32,7 +32,6 @@ mod user;
 mod users;
 
 pub(crate) use audience::Audience;
-pub(crate) use problem::Failure;
 use problem::Problem;
 pub(crate) use store::Store;
 
@@ -98,7 +97,7 @@ pub(crate) fn internal_error(audience: Audience) -> Response {
 
 /// Fails on purpose, so that the 500 page can be seen.
 ///
-/// The error goes to the log by way of [`Failure`]; the client is told nothing
+/// The error goes to the log by way of [`narae::Failure`]; the client is told nothing
 /// but that it happened.
 async fn fail() -> Problem {
     Problem::from_error(std::io::Error::other("the demo was asked to fail at /fail"))

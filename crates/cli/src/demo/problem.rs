@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use narae::Failure;
 use serde::Serialize;
 
 use super::entity_tag;
@@ -30,12 +31,6 @@ pub(crate) struct Problem {
     current: Option<Box<User>>,
     failure: Option<Failure>,
 }
-
-/// The error behind a `5xx`, for the log alone.
-///
-/// It travels in the response's extensions; the client never sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure(pub(crate) Arc<dyn Error + Send + Sync>);
 
 /// The members of a problem document, in the order of RFC 9457 §3.1. `errors`
 /// and `current` are extensions (§3.2).

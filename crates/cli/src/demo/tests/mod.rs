@@ -16,7 +16,9 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Failure, Inspect, Served, Store};
+use narae::Failure;
+
+use super::{Inspect, Served, Store};
 
 /// The demo on a database of its own.
 struct Site {

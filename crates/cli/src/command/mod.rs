@@ -1,0 +1,71 @@
+//! The command line: what `narae --help` teaches, and which command runs.
+
+mod completions;
+mod demo;
+mod serve;
+
+use clap::{Parser, Subcommand};
+
+/// Serve a folder or a site over HTTP/1.1, HTTPS and HTTP/2, on every core.
+#[derive(Debug, Parser)]
+#[command(name = "narae", version, about, after_help = EXAMPLES, after_long_help = LONG_HELP)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> narae::Result {
+        match self.action {
+            Action::Serve(serve) => serve.run(),
+            Action::Demo(demo) => demo.run(),
+            Action::Completions(completions) => {
+                completions.run();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// http on 8080 and https on 8443; whoever names an address gets that one and no other.
+fn listen_defaults(app: narae::App, flags: &narae::Flags) -> narae::App {
+    if !flags.names_addresses() {
+        app.http("127.0.0.1:8080").https("127.0.0.1:8443", narae::Tls::development())
+    } else {
+        app
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  narae demo                         a REST site on http://127.0.0.1:8080 and https://localhost:8443
+  narae serve                        this folder, at the same addresses
+  narae help serve                   what else `serve` can do";
+
+const LONG_HELP: &str = "\
+Examples:
+  narae demo                         a REST site on http://127.0.0.1:8080 and https://localhost:8443
+  narae serve public                 the folder `public`, at the same addresses
+  narae serve public --http 0.0.0.0:8080
+                                     for everyone who can reach this machine, without https
+  narae serve public --http 0.0.0.0:80 --https 0.0.0.0:443 --cert cert.pem --key key.pem
+                                     a public site; ports below 1024 need permission, and the error says how
+
+Settings come from narae.toml in the working folder, then from NARAE_* variables, then from flags; the later
+one wins.
+
+Exit codes:
+  0  stopped as asked
+  1  anything not below
+  2  a setting or the command line is wrong
+  3  an address is in use
+  4  an address may not be used: permission, or not of this machine
+  5  certificate or key cannot be used
+  6  the application could not be made";

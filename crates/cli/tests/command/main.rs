@@ -1,0 +1,13 @@
+//! The `narae` program as a person runs it: what it says, what it serves, how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+#[path = "../narae.rs"]
+mod narae;
+#[path = "../program.rs"]
+mod program;
+
+mod demo;
+mod exit_codes;
+mod inherited;
+mod serve;

@@ -1,0 +1,183 @@
+//! [`App`]: the application and what the program says about how to serve it.
+//!
+//! In: setters. Out: what `run` needs. Checks nothing itself: a setting may still be replaced by the file,
+//! the environment or the command line, so all checks are made once, in `settings`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use axum::response::Response;
+use narae_server::{DrainSettings, Limits, Tls};
+
+use crate::application::{Application, Making};
+use crate::failure::{ErrorContext, ErrorPage};
+use crate::log::Log;
+use crate::settings::{Flags, Programmed};
+
+/// Begins to describe a server for `application`.
+///
+/// Everything has a default: `narae::app(…).run()` serves on <http://127.0.0.1:8080>. What an application
+/// can be: [`Application`].
+pub fn app<Shape, A: Application<Shape>>(application: A) -> App {
+    App {
+        make: Box::new(move || application.make()),
+        programmed: Programmed::default(),
+        config_file: None,
+        flags: None,
+        environment: None,
+        arguments: true,
+        banner: true,
+        name: None,
+        serving: None,
+        error_page: None,
+    }
+}
+
+/// An application, and how to serve it. Made by [`app`].
+///
+/// The setters are the lowest source of settings: see [the crate's table](crate#where-settings-come-from).
+#[must_use = "nothing is served before run() or start()"]
+pub struct App {
+    pub(crate) make: Box<dyn FnOnce() -> Making + Send>,
+    pub(crate) programmed: Programmed,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) flags: Option<Flags>,
+    pub(crate) environment: Option<Vec<(String, String)>>,
+    pub(crate) arguments: bool,
+    pub(crate) banner: bool,
+    pub(crate) name: Option<String>,
+    pub(crate) serving: Option<String>,
+    pub(crate) error_page: Option<ErrorPage>,
+}
+
+impl App {
+    /// Serves HTTP/1.1, and HTTP/2 by prior knowledge, without encryption on `address`: `host:port`, or
+    /// `unix:/path` for a Unix socket. Port 0 lets the system choose. Can be called again for more.
+    ///
+    /// Default: `127.0.0.1:8080` if neither this nor [`https`](App::https) is set anywhere.
+    pub fn http(mut self, address: impl Into<String>) -> Self {
+        self.programmed.http.push(address.into());
+        self
+    }
+
+    /// Serves HTTP/2 and HTTP/1.1 over TLS on `address`, with the certificate of `tls`. Addresses as for
+    /// [`http`](App::http). Can be called again for more.
+    ///
+    /// Where the file, the environment or the command line replaces the addresses, the new ones use the
+    /// first `tls` given here; where it gives a certificate, that one is used on every address.
+    pub fn https(mut self, address: impl Into<String>, tls: Tls) -> Self {
+        self.programmed.https.push((address.into(), tls));
+        self
+    }
+
+    /// How many event loops serve, each on its own thread. Default: one per core that the process may use.
+    /// Zero is an error.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.programmed.workers = Some(count);
+        self
+    }
+
+    /// What peers may cost: times, sizes, counts. Default: [`Limits::default`], with every limit on.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.programmed.limits = limits;
+        self
+    }
+
+    /// How the server stops: how long idle connections are still answered (5 s), and when the rest is cut
+    /// (30 s).
+    pub fn drain(mut self, drain: DrainSettings) -> Self {
+        self.programmed.drain = drain;
+        self
+    }
+
+    /// The access log: its format and where it goes, or [`Log::off`]. Default: [`Log::automatic`].
+    pub fn access_log(mut self, log: Log) -> Self {
+        self.programmed.log = log;
+        self
+    }
+
+    /// Reads settings from the TOML file at `path`, which must be there.
+    ///
+    /// Default for [`run`](App::run): `narae.toml` in the working directory, if it is there; for
+    /// [`start`](App::start): none. `NARAE_CONFIG` and `--config` name another file.
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config_file = Some(path.into());
+        self
+    }
+
+    /// Applies flags that the program parsed itself, in place of reading the command line.
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags = Some(flags);
+        self
+    }
+
+    /// Reads `NARAE_*` from these variables, in place of the environment of the process.
+    pub fn environment<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.environment = Some(variables.collect());
+        self
+    }
+
+    /// Whether [`run`](App::run) reads the command line ([`Flags`]). Default: `true`. Turn it off in a
+    /// program with a command line of its own, or give [`flags`](App::flags).
+    pub fn arguments(mut self, read: bool) -> Self {
+        self.arguments = read;
+        self
+    }
+
+    /// Whether [`run`](App::run) writes its addresses to the standard error output at start, and what a
+    /// stop did at the end. Default: `true`.
+    pub fn banner(mut self, show: bool) -> Self {
+        self.banner = show;
+        self
+    }
+
+    /// The program's name, for the banner and `--help`. Default: the name of its file.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// What is served, for the banner: `the folder /srv/www`. Default: nothing is said.
+    pub fn serving(mut self, what: impl Into<String>) -> Self {
+        self.serving = Some(what.into());
+        self
+    }
+
+    /// Answers failures with `page` instead of narae's own plain page: a handler that returned
+    /// [`HandlerError`](crate::HandlerError), and a handler that panicked.
+    ///
+    /// `page` sees the request and the id under which the failure was logged ([`ErrorContext`]), and never
+    /// the error. Its response gets the header `x-request-id`. It must not panic; if it does, the plain page
+    /// is sent.
+    ///
+    /// ```
+    /// use narae::prelude::*;
+    ///
+    /// # let router = Router::new();
+    /// let app = narae::app(router).error_page(|context| {
+    ///     let text = format!("Sorry! Tell us this number: {}", context.id());
+    ///     (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    /// });
+    /// # drop(app);
+    /// ```
+    pub fn error_page(mut self, page: impl Fn(&ErrorContext) -> Response + Send + Sync + 'static) -> Self {
+        self.error_page = Some(std::sync::Arc::new(page));
+        self
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("name", &self.name)
+            .field("programmed", &self.programmed)
+            .field("config_file", &self.config_file)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! Settings: four sources, one checked result.
+//!
+//! In: what the program says ([`Programmed`]), the file, the environment and the flags. Out: [`Settings`],
+//! of which nothing needs to be checked again but the server's own limits. The highest source wins, value
+//! by value. Must not bind sockets or read certificates.
+
+mod duration;
+mod environment;
+mod file;
+mod flags;
+mod given;
+mod limits;
+#[cfg(test)]
+mod tests;
+mod value;
+
+mod size;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use narae_server::{DrainSettings, Limits, Tls};
+
+use crate::error::{Error, SettingFault};
+use crate::log::Log;
+use given::{CERT, CHAIN, Given, HTTPS, KEY, Key, Origin, Set, TLS_MIN};
+use value::Workers;
+
+pub use flags::Flags;
+pub(crate) use value::{Address, LogChoice};
+
+/// What the program says with the setters of `App`. Not checked yet: it may be replaced.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Programmed {
+    pub(crate) http: Vec<String>,
+    pub(crate) https: Vec<(String, Tls)>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) limits: Limits,
+    pub(crate) drain: DrainSettings,
+    pub(crate) log: Log,
+}
+
+/// The sources outside of the program.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// The file that the program names. It must be there.
+    pub(crate) named_file: Option<PathBuf>,
+    /// The file to read if it is there and no other is named.
+    pub(crate) default_file: Option<PathBuf>,
+    /// Variables, of which those that begin with `NARAE_` are read.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) flags: Flags,
+}
+
+/// What holds in the end.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// `None`: nobody said anything. Empty: none, on purpose.
+    pub(crate) http: Option<Vec<Address>>,
+    pub(crate) https: Option<Vec<(Address, Tls)>>,
+    /// What inherited sockets for HTTPS use.
+    pub(crate) tls: Tls,
+    /// Why the certificate or the TLS version would be without use if no address speaks TLS.
+    pub(crate) idle_tls: Option<SettingFault>,
+    /// `None`: one event loop per core.
+    pub(crate) workers: Option<NonZeroUsize>,
+    pub(crate) limits: Limits,
+    pub(crate) drain: DrainSettings,
+    pub(crate) log: Log,
+    /// Variables that begin with `NARAE_` and mean nothing.
+    pub(crate) unknown_variables: Vec<String>,
+}
+
+/// Reads the sources and merges them.
+pub(crate) fn load(programmed: Programmed, sources: Sources) -> Result<Settings, Error> {
+    let environment = environment::read(&sources.environment)?;
+    let named = sources.flags.config().cloned().or(environment.config).or(sources.named_file);
+    let file = match (named, sources.default_file) {
+        (Some(path), _) => file::read(&path)?,
+        (None, Some(path)) if path.exists() => file::read(&path)?,
+        _ => Given::default(),
+    };
+    let given = sources.flags.given()?.over(environment.given).over(file);
+    let mut settings = merge(programmed, given)?;
+    settings.unknown_variables = environment.unknown;
+    Ok(settings)
+}
+
+/// What `given` says, and where it says nothing, what the program says.
+fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {
+    let limits = given.limits.apply(programmed.limits);
+    limits.check().map_err(|error| match error {
+        narae_server::Error::Setting(reason) => fault("[limits]", reason),
+        error => Error::Server(error),
+    })?;
+    let workers = match (given.workers, programmed.workers) {
+        (Some((Workers::Count(count), _)), _) => Some(count),
+        (Some((Workers::Auto, _)), _) | (None, None) => None,
+        (None, Some(count)) => match Workers::of(count).map_err(|reason| fault("App::workers", reason))? {
+            Workers::Count(count) => Some(count),
+            Workers::Auto => None,
+        },
+    };
+    let drain = DrainSettings {
+        linger: given.linger.map_or(programmed.drain.linger, |(linger, _)| linger),
+        deadline: given.deadline.map_or(programmed.drain.deadline, |(deadline, _)| deadline),
+    };
+    let http = match given.http {
+        Some((addresses, _)) => Some(addresses),
+        None => programmed_addresses("App::http", &programmed.http)?,
+    };
+    let idle_tls = idle_tls(&given.cert, &given.tls_min);
+    let pair = certificate(given.cert, given.key, given.chain)?;
+    let minimum = given.tls_min.map(|(version, _)| version);
+    let settle = |tls: Tls| match minimum {
+        Some(version) => tls.minimum_version(version),
+        None => tls,
+    };
+    let (texts, tlses): (Vec<String>, Vec<Tls>) = programmed.https.into_iter().unzip();
+    let first = pair.clone().or_else(|| tlses.first().cloned()).unwrap_or_else(Tls::development);
+    let first = settle(first);
+    let https = match given.https {
+        Some((addresses, _)) => Some(addresses.into_iter().map(|address| (address, first.clone())).collect()),
+        None => programmed_addresses("App::https", &texts)?.map(|addresses| {
+            let tlses = tlses.into_iter().map(|tls| pair.clone().unwrap_or(tls)).map(settle);
+            addresses.into_iter().zip(tlses).collect()
+        }),
+    };
+    let log = programmed.log.replaced_by(given.log, given.log_file);
+    Ok(Settings {
+        http,
+        https,
+        tls: first,
+        idle_tls,
+        workers,
+        limits,
+        drain,
+        log,
+        unknown_variables: Vec::new(),
+    })
+}
+
+fn programmed_addresses(setter: &str, texts: &[String]) -> Result<Option<Vec<Address>>, Error> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    texts
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(|reason| fault(setter, reason))
+}
+
+/// The certificate that a source outside of the program gives.
+fn certificate(cert: Set<PathBuf>, key: Set<PathBuf>, chain: Set<PathBuf>) -> Result<Option<Tls>, Error> {
+    let lacks = |has: &Origin, what: Key, missing: Key, example: &str| {
+        let add = has.add(missing, example);
+        fault(&has.name(what), format!("the other half is missing; add {add} (it may be the same file)"))
+    };
+    let pair = match (cert, key) {
+        (Some((cert, _)), Some((key, _))) => Tls::pem(cert, key),
+        (Some((_, origin)), None) => return Err(lacks(&origin, CERT, KEY, "key.pem")),
+        (None, Some((_, origin))) => return Err(lacks(&origin, KEY, CERT, "cert.pem")),
+        (None, None) => {
+            return match chain {
+                Some((_, origin)) => Err(lacks(&origin, CHAIN, CERT, "cert.pem")),
+                None => Ok(None),
+            };
+        }
+    };
+    Ok(Some(match chain {
+        Some((chain, _)) => pair.chain(chain),
+        None => pair,
+    }))
+}
+
+/// What to say if a setting for TLS is there and no address that speaks it.
+fn idle_tls(cert: &Set<PathBuf>, minimum: &Set<narae_server::TlsVersion>) -> Option<SettingFault> {
+    let (origin, key) = match (cert, minimum) {
+        (Some((_, origin)), _) => (origin, CERT),
+        (None, Some((_, origin))) => (origin, TLS_MIN),
+        (None, None) => return None,
+    };
+    let reason = format!("no address speaks HTTPS; add {}", origin.add(HTTPS, "127.0.0.1:8443"));
+    Some(SettingFault::new(&origin.name(key), reason))
+}
+
+fn fault(place: &str, reason: impl Into<String>) -> Error {
+    Error::Settings(SettingFault::new(place, reason))
+}

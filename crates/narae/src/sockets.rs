@@ -1,0 +1,99 @@
+//! From settings to bound sockets.
+//!
+//! In: [`Settings`] and the sockets that a service manager passed on. Out: listeners, plain ones first, and
+//! the file of the development certificate if it is in use. Must not serve.
+
+use std::path::PathBuf;
+
+use narae_server::{Listener, Tls, TlsConfig};
+
+use crate::error::{Error, SettingFault};
+use crate::settings::Settings;
+
+/// Where an application is served when nobody says anything.
+const DEFAULT_HTTP: &str = "127.0.0.1:8080";
+
+/// What is listened on.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) listeners: Vec<Listener>,
+    /// The development certificate's file, if it is used.
+    pub(crate) development: Option<PathBuf>,
+}
+
+/// A listener to be.
+enum Planned<'a> {
+    Bind(&'a str),
+    Take(Listener),
+}
+
+impl Sockets {
+    /// Binds the configured addresses, save for the kinds that were inherited: an inherited socket whose
+    /// name begins with `https` speaks TLS, any other one does not.
+    pub(crate) fn open(settings: &Settings, inherited: Vec<Listener>) -> Result<Self, Error> {
+        let mut development = None;
+        let plan = plan(settings, inherited, |tls| {
+            let config = tls.load()?;
+            if tls.is_development() {
+                development = Some(config.certificate().to_owned());
+            }
+            Ok(config)
+        })?;
+        check(settings, &plan)?;
+        let mut listeners = Vec::with_capacity(plan.len());
+        for (planned, tls) in plan {
+            let listener = match planned {
+                Planned::Bind(address) => Listener::bind(address)?,
+                Planned::Take(listener) => listener,
+            };
+            listeners.push(match tls {
+                Some(tls) => listener.tls(tls),
+                None => listener,
+            });
+        }
+        Ok(Self { listeners, development })
+    }
+}
+
+/// What to listen on, with certificates already loaded: one that cannot be used is found before the first
+/// address is bound.
+fn plan(
+    settings: &Settings,
+    inherited: Vec<Listener>,
+    mut load: impl FnMut(&Tls) -> Result<TlsConfig, Error>,
+) -> Result<Vec<(Planned<'_>, Option<TlsConfig>)>, Error> {
+    let is_https = |listener: &Listener| listener.name().is_some_and(|name| name.starts_with("https"));
+    let (https, http): (Vec<_>, Vec<_>) = inherited.into_iter().partition(is_https);
+    let mut plan = Vec::new();
+    if http.is_empty() {
+        for address in settings.http.iter().flatten() {
+            plan.push((Planned::Bind(address.as_str()), None));
+        }
+    }
+    plan.extend(http.into_iter().map(|listener| (Planned::Take(listener), None)));
+    if https.is_empty() {
+        for (address, tls) in settings.https.iter().flatten() {
+            plan.push((Planned::Bind(address.as_str()), Some(load(tls)?)));
+        }
+    } else {
+        let config = load(&settings.tls)?;
+        plan.extend(https.into_iter().map(|listener| (Planned::Take(listener), Some(config.clone()))));
+    }
+    if plan.is_empty() && settings.http.is_none() {
+        plan.push((Planned::Bind(DEFAULT_HTTP), None));
+    }
+    Ok(plan)
+}
+
+fn check(settings: &Settings, plan: &[(Planned<'_>, Option<TlsConfig>)]) -> Result<(), Error> {
+    let speaks_tls = plan.iter().any(|(_, tls)| tls.is_some());
+    // Where HTTPS was turned off on purpose, its certificate may stay.
+    if let (false, None, Some(fault)) = (speaks_tls, &settings.https, &settings.idle_tls) {
+        return Err(Error::Settings(fault.clone()));
+    }
+    if plan.is_empty() {
+        let reason = "nothing to listen on: every address is off; add --http 127.0.0.1:8080";
+        return Err(Error::Settings(SettingFault::new("--http, --https", reason)));
+    }
+    Ok(())
+}

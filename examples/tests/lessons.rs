@@ -1,0 +1,133 @@
+//! Every lesson is run as a program and asked what it promises.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+#[path = "../../crates/cli/tests/program.rs"]
+mod program;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use program::{PATIENCE, Program, ask, get};
+use rustix::process::Signal;
+
+/// Starts the example `name`; cargo puts it beside the tests' folder.
+fn lesson(name: &str, arguments: &[&str]) -> (Program, tempfile::TempDir) {
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(&path);
+    command
+        .args(arguments)
+        .env_remove("XDG_STATE_HOME")
+        .env("HOME", home.path())
+        .env("NO_COLOR", "1")
+        .current_dir(home.path())
+        .stdout(Stdio::null());
+    (Program::start(command), home)
+}
+
+const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
+const BOTH: [&str; 4] = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
+
+#[test]
+fn hello_says_hello() {
+    let (mut program, _home) = lesson("hello", &HTTP);
+    assert!(get(program.address("http://"), "/").ends_with("Hello, World!\n"));
+}
+
+#[test]
+fn function_answers_every_path() {
+    let (mut program, _home) = lesson("function", &HTTP);
+    assert!(get(program.address("http://"), "/any/path").ends_with("You asked for GET /any/path\n"));
+}
+
+#[test]
+fn html_file_serves_the_file_and_hides_why_another_is_missing() {
+    let (mut program, _home) = lesson("html_file", &HTTP);
+    let address = program.address("http://");
+    let page = get(address, "/");
+    assert!(page.contains("text/html") && page.contains("A page from a file"), "{page}");
+    let missing = get(address, "/missing");
+    assert!(missing.contains(" 500 ") && !missing.contains("No such file"), "{missing}");
+    program.line_with("No such file");
+    assert!(get(address, "/elsewhere").contains(" 404 "));
+}
+
+#[test]
+fn rest_lists_creates_replaces_and_deletes() {
+    let (mut program, _home) = lesson("rest", &HTTP);
+    let address = program.address("http://");
+    let send = |method: &str, path: &str, body: &str| {
+        let fields = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+        ask(address, &format!("{method} {path} HTTP/1.0\r\nHost: a\r\n{fields}\r\n\r\n{body}"))
+    };
+    let created = send("POST", "/users", r#"{"name":"Ada"}"#);
+    assert!(created.contains(" 201 ") && created.contains("location: /users/1\r\n"), "{created}");
+    assert!(get(address, "/users/1").ends_with(r#"{"name":"Ada"}"#));
+    assert!(send("PUT", "/users/1", r#"{"name":"Ada L."}"#).contains(" 200 "));
+    assert!(get(address, "/users").ends_with(r#"{"1":{"name":"Ada L."}}"#));
+    assert!(send("PATCH", "/users/1", "{}").to_lowercase().contains("allow: get,head,put,delete"));
+    assert!(send("DELETE", "/users/1", "").contains(" 204 "));
+    assert!(get(address, "/users/1").contains(" 404 "));
+}
+
+#[test]
+fn https_tells_plain_from_encrypted() {
+    let (mut program, home) = lesson("https", &BOTH);
+    assert!(get(program.address("http://"), "/").ends_with("not encrypted: try https\n"));
+    program.address("https://");
+    assert!(home.path().join(".local/state/narae/development/localhost.pem").exists());
+}
+
+#[test]
+fn http2_speaks_the_version_of_the_client() {
+    let (mut program, _home) = lesson("http2", &BOTH);
+    let address = program.address("http://");
+    assert!(get(address, "/").ends_with("you speak HTTP/1.0\n"));
+    // The first frame of the answer to an HTTP/2 preface is SETTINGS (RFC 9113 §3.4).
+    let mut stream = connect(address);
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut head = [0; 9];
+    std::io::Read::read_exact(&mut stream, &mut head).unwrap();
+    assert_eq!(head[3], 4);
+}
+
+#[test]
+fn an_existing_app_keeps_its_layers_and_extractors() {
+    let (mut program, _home) = lesson("existing_app", &HTTP);
+    let address = program.address("http://");
+    let answer = get(address, "/whoami");
+    assert!(answer.ends_with("hello 127.0.0.1\n"), "{answer}");
+    let head = answer.to_lowercase();
+    assert!(
+        head.contains("x-frame-options: deny") && head.contains("access-control-allow-origin: *"),
+        "{head}"
+    );
+    assert!(get(address, "/slow").contains(" 504 "));
+}
+
+#[test]
+fn graceful_stop_finishes_requests_and_tells_streams() {
+    let (mut program, _home) = lesson("graceful_stop", &HTTP);
+    let address = program.address("http://");
+    let mut clock = connect(address);
+    clock.write_all(b"GET /clock HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(clock).lines();
+    lines.find(|line| line.as_ref().unwrap().starts_with("data: 0")).unwrap().unwrap();
+    let slow = std::thread::spawn(move || get(address, "/slow"));
+    // The second request is seen by the server before the signal: its answer takes a second.
+    lines.find(|line| line.as_ref().unwrap().starts_with("data: 3")).unwrap().unwrap();
+    program.signal(Signal::TERM);
+    assert!(lines.any(|line| line.is_ok_and(|line| line == "data: goodbye")));
+    assert!(slow.join().unwrap().ends_with("slow, but whole\n"));
+    let (status, said) = program.wait();
+    assert!(status.success() && said.contains("drained 2 connections") && said.contains("cut 0"), "{said}");
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
