@@ -115,8 +115,9 @@ impl App {
         };
         let (make, page, log_file) = (self.make, self.error_page, log.file.clone());
         // Not called before the event loop runs, so that a factory finds Tokio's context.
-        let inner = server
-            .start(move || async move { make().await.map(|router| layered(router, log.layer.as_ref(), page)) })?;
+        let inner = server.start(move || async move {
+            make().await.map(|router| layered(router, log.layer.as_ref(), page))
+        })?;
         Ok((Running { inner, drain, log_file, lines: addresses }, facts))
     }
 }

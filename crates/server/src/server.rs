@@ -367,18 +367,19 @@ impl Running {
     /// `GOAWAY` in two steps. Handlers with endless answers are told by
     /// [`Shutdown`](crate::Shutdown). What is left at `deadline` is cut, counted and named.
     pub fn wait(mut self) -> Report {
+        let mut left = self.threads.len();
         let settings = loop {
             match self.control.recv() {
                 Ok(Message::Stop(settings)) => break settings,
-                // A loop that ends by itself has lost its factory or panicked; the others serve on.
-                Ok(Message::LoopEnded) => {}
+                // It panicked, and the others serve on; or it was the first to notice that all stop.
+                Ok(Message::LoopEnded) => left -= 1,
                 Err(_) => break DrainSettings::default(),
             }
         };
         self.drain.begin(settings);
         let began = self.drain.began().unwrap_or_else(Instant::now);
         let mut report = Report { open_at_start: self.drain.open_at_start(), ..Report::default() };
-        if !self.ends_before(began + settings.deadline) {
+        if !self.ends_before(began + settings.deadline, left) {
             (report.cut, report.closed_idle) = self.drain.cut();
         }
         for thread in self.threads.drain(..) {
@@ -390,9 +391,8 @@ impl Running {
         report
     }
 
-    /// Waits for all loops. A second wish to stop can bring the deadline nearer.
-    fn ends_before(&self, mut deadline: Instant) -> bool {
-        let mut left = self.threads.iter().filter(|thread| !thread.is_finished()).count();
+    /// Waits for the loops that are `left`. A second wish to stop can bring the deadline nearer.
+    fn ends_before(&self, mut deadline: Instant, mut left: usize) -> bool {
         while left > 0 {
             match self.control.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Message::LoopEnded) => left -= 1,

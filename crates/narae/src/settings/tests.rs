@@ -61,7 +61,13 @@ const KEYS: [KeyCase; 7] = [
         file: "http = \"b:1\"",
         variable: ("NARAE_HTTP", "c:1,c:2"),
         flag: ["--http", "off"],
-        expected: ["None", r#"Some(["a:1", "a:2"])"#, r#"Some(["b:1"])"#, r#"Some(["c:1", "c:2"])"#, "Some([])"],
+        expected: [
+            "None",
+            r#"Some(["a:1", "a:2"])"#,
+            r#"Some(["b:1"])"#,
+            r#"Some(["c:1", "c:2"])"#,
+            "Some([])",
+        ],
         show: show_http,
     },
     KeyCase {
@@ -148,8 +154,10 @@ fn tls_of(programmed: Programmed, case: Case<'_>) -> String {
 
 #[test]
 fn certificate_and_key_may_come_from_different_sources() {
-    let programmed =
-        || Programmed { https: vec![("a:1".into(), Tls::pem("program.pem", "program.key"))], ..Programmed::default() };
+    let programmed = || Programmed {
+        https: vec![("a:1".into(), Tls::pem("program.pem", "program.key"))],
+        ..Programmed::default()
+    };
     let none = tls_of(programmed(), Case::default());
     assert!(none.contains("program.pem") && none.contains("program.key"), "{none}");
     let file = "[tls]\ncert = \"/file.pem\"\nkey = \"/file.key\"\nchain = \"/file.chain\"\nmin = \"1.3\"";
@@ -177,8 +185,10 @@ fn certificate_and_key_may_come_from_different_sources() {
 
 #[test]
 fn a_replaced_https_address_keeps_the_programs_certificate() {
-    let programmed =
-        Programmed { https: vec![("a:1".into(), Tls::pem("program.pem", "program.key"))], ..Programmed::default() };
+    let programmed = Programmed {
+        https: vec![("a:1".into(), Tls::pem("program.pem", "program.key"))],
+        ..Programmed::default()
+    };
     let tls = tls_of(programmed, Case { flags: &["--https", "b:1"], ..Case::default() });
     assert!(tls.contains("program.pem"), "{tls}");
     let tls = tls_of(Programmed::default(), Case { flags: &["--https", "b:1"], ..Case::default() });
@@ -208,7 +218,10 @@ fn a_certificate_without_an_address_says_what_to_add() {
 
 #[test]
 fn limits_come_from_the_file_over_the_program() {
-    let programmed = Programmed { limits: Limits::default().max_body_bytes(1).max_header_count(2), ..Programmed::default() };
+    let programmed = Programmed {
+        limits: Limits::default().max_body_bytes(1).max_header_count(2),
+        ..Programmed::default()
+    };
     let case = Case { file: "[limits]\nmax_body_bytes = \"1KiB\"", ..Case::default() };
     let limits = load_case(programmed, case).unwrap().limits;
     assert_eq!((limits.max_body_bytes, limits.max_header_count), (1024, 2));
@@ -240,8 +253,13 @@ fn the_highest_source_names_the_file() {
         let sources = Sources {
             named_file: named.map(Path::to_owned),
             default_file: Some(default.clone()),
-            environment: variable.map(|path| ("NARAE_CONFIG".to_owned(), path.display().to_string())).into_iter().collect(),
-            flags: Line::from_arg_matches(&<Line as clap::CommandFactory>::command().get_matches_from(line)).unwrap().flags,
+            environment: variable
+                .map(|path| ("NARAE_CONFIG".to_owned(), path.display().to_string()))
+                .into_iter()
+                .collect(),
+            flags: Line::from_arg_matches(&<Line as clap::CommandFactory>::command().get_matches_from(line))
+                .unwrap()
+                .flags,
         };
         load(Programmed::default(), sources).unwrap().workers.unwrap().get()
     };

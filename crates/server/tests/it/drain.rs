@@ -204,3 +204,12 @@ fn ends_of_long_answers_are_spread() {
     let report = stopping.join().unwrap();
     assert_eq!((report.cut.len(), report.open_at_start), (0, 40));
 }
+
+#[test]
+fn loops_that_end_before_the_owner_looks_are_not_waited_for() {
+    for _ in 0..20 {
+        let site = Site::on(routes(), Limits::default(), 4);
+        let report = site.stop(DrainSettings { linger: LONG, deadline: LONG });
+        assert!(report.took < LONG / 2, "{:?}", report.took);
+    }
+}
