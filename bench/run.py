@@ -29,6 +29,7 @@ WORKS = {
     "512": (512, "report.lua"),
 }
 WRK_CORE, SERVER_CORE = 0, 1
+DISTURBED = 0.2  # cores that other processes use
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -157,14 +158,22 @@ def measure(name, work, seconds):
     }
 
 
-def rounds(count, seconds, names, works):
+def measure_quietly(name, work, seconds, tries):
+    """Measures again while other processes disturb; the least disturbed measurement counts."""
+    results = []
+    while len(results) < tries and all(result["other_cores"] > DISTURBED for result in results):
+        results.append(measure(name, work, seconds))
+    return min(results, key=lambda result: result["other_cores"])
+
+
+def rounds(count, seconds, names, works, tries):
     """Every contender in every round, each round beginning with another one."""
     results = []
     for number in range(count):
         for work in works:
             turn = number % len(names)
             for name in names[turn:] + names[:turn]:
-                result = measure(name, work, seconds)
+                result = measure_quietly(name, work, seconds, tries)
                 results.append({"round": number, **result})
                 print(
                     f"round {number + 1}/{count} {work:9} {name:13} {result['micros_per_request']:7.2f} µs"
@@ -178,14 +187,15 @@ def table(results, names, works):
     lines = []
     for work in works:
         lines += [f"### {work}", ""]
-        lines += ["| contender | µs CPU per request | ÷ axum-serve | ÷ actix | requests/s |", "|---|---|---|---|---|"]
+        over = " | ".join(f"÷ {baseline}" for baseline in BASELINES)
+        lines += [f"| contender | µs CPU per request | {over} | requests/s |", "|---|---|---|" + "---|" * len(BASELINES)]
         costs = {name: column(results, name, work, "micros_per_request") for name in names}
         for name in names:
             cost = costs[name]
             ratios = [ratio(cost, costs.get(baseline)) for baseline in BASELINES]
             rate = statistics.median(column(results, name, work, "requests_per_second"))
             spread = f"{statistics.median(cost):.2f} ({min(cost):.2f}–{max(cost):.2f})"
-            lines.append(f"| {name} | {spread} | {ratios[0]} | {ratios[1]} | {rate:,.0f} |")
+            lines.append(f"| {name} | {spread} | {' | '.join(ratios)} | {rate:,.0f} |")
         others = [result["other_cores"] for result in results if result["work"] == work]
         lines += ["", f"Other processes used {statistics.median(others):.2f} cores, {max(others):.2f} at most.", ""]
     return "\n".join(lines)
@@ -216,6 +226,7 @@ def arguments():
     parser = argparse.ArgumentParser(description="CPU time per request of hello servers; see bench/README.md.")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
     parser.add_argument("--seconds", type=int, default=3, help="length of each (default: 3)")
+    parser.add_argument("--tries", type=int, default=1, help="measure again when disturbed (default: 1, never)")
     parser.add_argument("--only", type=names_of(CONTENDERS), default=CONTENDERS, metavar="A,B", help="contenders")
     parser.add_argument("--works", type=names_of(list(WORKS)), default=list(WORKS), metavar="A,B", help="works")
     parser.add_argument("--features", default="", help="features of the peers: mimalloc")
@@ -239,7 +250,7 @@ def main():
     options = arguments()
     check_machine()
     build(options.features)
-    results = rounds(options.rounds, options.seconds, options.only, options.works)
+    results = rounds(options.rounds, options.seconds, options.only, options.works, options.tries)
     name = "-".join(["results", *options.features.split(",")]).rstrip("-")
     path = options.json or PEERS / "target" / f"{name}.json"
     settings = {"seconds": options.seconds, "features": options.features, "load": os.getloadavg()}

@@ -33,6 +33,8 @@ impl App {
     /// way are finished. A second signal cuts what is left; a third one ends the process. `SIGUSR1` opens
     /// the access log's file anew.
     ///
+    /// `--help`, and a mistake on the command line, end the process here, as in every command.
+    ///
     /// # Inherited sockets
     ///
     /// With systemd socket activation (`sd_listen_fds(3)`), inherited sockets take the place of the

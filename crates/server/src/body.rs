@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::answer::Refusal;
+use crate::close::SILENCE;
 use crate::connection::{Protocol, Shared};
 use crate::error::BoxError;
 use crate::link::Leftover;
@@ -138,7 +139,12 @@ impl RequestBody {
 
     fn fail(&mut self, stage: BodyStage, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.state.set(stage);
-        self.incoming = None;
+        if let Some(incoming) = self.incoming.take()
+            && self.shared.protocol == Protocol::Http2
+            && stage != BodyStage::Broken
+        {
+            let_go(incoming, self.shared.context.limits.lingering_close);
+        }
         Poll::Ready(Some(Err(error.into())))
     }
 
@@ -208,7 +214,7 @@ impl http_body::Body for RequestBody {
 }
 
 impl Drop for RequestBody {
-    /// Decides what becomes of an unread rest. HTTP/2 resets the stream by itself.
+    /// Decides what becomes of an unread rest.
     fn drop(&mut self) {
         if self.state.stage() != BodyStage::Open {
             return;
@@ -220,6 +226,7 @@ impl Drop for RequestBody {
         }
         if self.shared.protocol == Protocol::Http2 {
             self.state.set(BodyStage::Discarding);
+            let_go(body, self.shared.context.limits.lingering_close);
             return;
         }
         // A peer that waits for `100 Continue` would send the rest only if we read it.
@@ -233,6 +240,24 @@ impl Drop for RequestBody {
             self.state.set(BodyStage::Unwanted);
         }
     }
+}
+
+/// Ends an HTTP/2 request body that is not wanted. Dropping it resets the stream with `NO_ERROR` (RFC 9113
+/// §8.1), but some clients throw away an answer that arrives together with a reset, and others read no answer
+/// before all is sent. So, as with a lingering close, the rest is thrown away for a while.
+fn let_go(mut body: Incoming, longest: Duration) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    runtime.spawn(async move {
+        let end = tokio::time::Instant::now() + longest;
+        loop {
+            let silence = tokio::time::Instant::now() + SILENCE;
+            let next = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+            match tokio::time::timeout_at(end.min(silence), next).await {
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(_)) | None) | Err(_) => return,
+            }
+        }
+    });
 }
 
 /// Which refusal replaces a handler's own error, if a limit stopped its reading.

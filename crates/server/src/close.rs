@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::connection::Shared;
 
 /// Silence after which a lingering close ends earlier.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// How to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -146,8 +146,7 @@ impl LimitsGiven {
 mod tests {
     use super::*;
 
-    /// Every limit, none at its default. A new limit of the server makes `every_limit_can_be_set` fail to
-    /// cover it; its `Debug` text would still hold the default.
+    /// Every limit, none at its default. One that is missing here fails the test below.
     const ALL: &str = r#"
         first_byte = "1s"
         head_timeout = "2s"

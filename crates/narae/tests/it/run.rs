@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use narae::Log;
 use narae::prelude::*;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 
 use crate::client::Client;
 
@@ -18,14 +18,8 @@ fn program() {
         return;
     }
     let router = || {
-        let greet = |State(started): State<std::time::Instant>| async move {
-            assert!(started.elapsed().as_secs() < 600);
-            "hello"
-        };
-        let limit = || async {
-            rustix::process::getrlimit(rustix::process::Resource::Nofile).current.is_some().to_string()
-        };
-        Router::new().route("/", get(greet)).route("/limit", get(limit)).with_state(std::time::Instant::now())
+        let limit = || async { format!("{:?}", getrlimit(Resource::Nofile)) };
+        Router::new().route("/", get(|| async { "hello" })).route("/limit", get(limit))
     };
     let outcome = narae::app(router)
         .http("127.0.0.1:0")
@@ -142,4 +136,18 @@ fn inherited_sockets_take_the_place_of_configured_ones() {
     program.signal(Signal::TERM);
     program.until("drained");
     assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -Hn 400; ulimit -Sn 300; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap());
+    shell.args(["--exact", "run::program", "--nocapture", "--test-threads=1"]);
+    let mut program = Program::start(shell);
+    let banner = program.until("Ctrl-C");
+    let address = address_in(banner.iter().find(|line| line.contains("http://")).unwrap());
+    let limit = Client::connect(address).get("/limit").body;
+    assert!(limit.contains("current: Some(400)"), "{limit}");
 }
