@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::link::Link;
 use crate::listen::Local;
 use crate::socket::Peer;
-use crate::tally::Tally;
+use crate::tally::{Tally, count};
 use crate::worker::Admission;
 
 /// The connection that a request came on. In every request's extensions.
@@ -109,6 +109,11 @@ impl Connection {
     /// The event loop that serves this connection, from 0.
     pub fn worker(&self) -> usize {
         self.0.context.worker
+    }
+
+    /// Counts a handler's panic that a layer caught before the server saw it ([`Counts::panics`](crate::Counts)).
+    pub fn count_panic(&self) {
+        count(&self.0.context.tally.panics);
     }
 
     /// A token that tells a long answer (server-sent events, WebSocket) that the server is stopping.

@@ -8,10 +8,8 @@ use narae_server::{Listener, Server};
 
 fn main() -> Result<(), narae_server::Error> {
     let address = peers::address();
-    let server = Server::builder()
-        .listen(Listener::tcp(&address.to_string())?)
-        .workers(NonZeroUsize::MIN)
-        .build()?;
+    let server =
+        Server::builder().listen(Listener::tcp(&address.to_string())?).workers(NonZeroUsize::MIN).build()?;
     let running = server.start(|| async { Ok::<_, std::io::Error>(peers::router()) })?;
     peers::ready(address);
     running.wait();
