@@ -46,6 +46,12 @@
 //! In the file, a relative path begins at the folder of the file; elsewhere, at the working directory.
 //! In variables, several addresses are separated by commas.
 //!
+//! A `narae.toml` with every setting at its default:
+//!
+//! ```toml
+#![doc = include_str!("settings/example.toml")]
+//! ```
+//!
 //! # What this crate re-exports
 //!
 //! [`axum`] whole, and [`tower_http`] with `cors` and `timeout` (with the feature `compression`, its gzip

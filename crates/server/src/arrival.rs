@@ -4,6 +4,7 @@
 //! before the first request are kept here.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -73,6 +74,7 @@ where
         tls,
         protocol,
         link: Mutex::new(link),
+        given_away: AtomicBool::new(false),
         driver: AtomicWaker::new(),
         admission,
         context,

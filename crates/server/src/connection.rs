@@ -3,7 +3,7 @@
 //!
 //! [`Connection`] is the part a handler sees, as a request extension. Never parses bytes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<TlsSession>,
     pub(crate) protocol: Protocol,
     pub(crate) link: Mutex<Link>,
+    /// Whether the socket became a handler's after an upgrade.
+    pub(crate) given_away: AtomicBool,
     /// Wakes the driver: for a drain, and when the last request ended elsewhere.
     pub(crate) driver: AtomicWaker,
     pub(crate) shutdown: Shutdown,
@@ -135,6 +137,16 @@ impl Shared {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn is_given_away(&self) -> bool {
+        self.given_away.load(Ordering::Relaxed)
+    }
+
+    /// From here on the bytes belong to the handler that took the connection over.
+    pub(crate) fn give_away(&self) {
+        self.given_away.store(true, Ordering::Relaxed);
+        self.link().give_away();
+    }
+
     /// Ends the connection at once and says which requests that cost.
     pub(crate) fn cut(&self) -> Vec<Cut> {
         let mut link = self.link();
@@ -154,12 +166,6 @@ impl Shared {
         self.driver.wake();
         cuts
     }
-}
-
-/// Numbers requests of a process, for the registry of those in flight.
-pub(crate) fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The earlier of two deadlines, of which each may be missing.

@@ -26,10 +26,10 @@ use tower::util::Oneshot;
 use crate::answer::Refusal;
 use crate::body::{BodyStage, BodyState, RequestBody, refusal};
 use crate::body_limit::BodyControl;
-use crate::connection::{Connection, InFlight, Protocol, Shared, next_number};
+use crate::connection::{Connection, Protocol, Shared};
 use crate::error::BoxError;
 use crate::rules::admit;
-use crate::tally::count;
+use crate::tally::{count, count_here};
 
 /// The application as the engine calls it, on one connection.
 pub(crate) struct Exchange<S> {
@@ -56,21 +56,15 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let shared = &self.shared;
-        count(&shared.context.tally.requests);
-        let number = next_number();
-        let in_flight = InFlight {
-            number,
-            method: request.method().clone(),
-            target: request.uri().path_and_query().cloned(),
-            since: Instant::now(),
-            unasked: None,
-        };
+        count_here(&shared.context.tally.requests);
         let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-        let mut link = shared.link();
-        link.upgrading = waits_for_upgrade.then(|| in_flight.clone());
-        link.begin(in_flight);
-        link.close_delimited = request.version() == Version::HTTP_10;
-        drop(link);
+        let number = {
+            let mut link = shared.link();
+            let number = link.begin(request.method().clone(), request.uri().path_and_query().cloned());
+            link.upgrading = if waits_for_upgrade { link.requests.last().cloned() } else { None };
+            link.close_delimited = request.version() == Version::HTTP_10;
+            number
+        };
         let has_body = !HttpBody::is_end_stream(request.body());
         let mut ticket = Ticket { shared: Arc::clone(shared), number, body: None, refused: false };
         if let Err(refusal) = admit(&mut request, &shared.context.limits) {
@@ -89,19 +83,20 @@ impl<S> Exchange<S> {
     /// Turns the engine's request into the application's.
     fn hand_over(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         has_body: bool,
     ) -> (Request<Body>, Option<Arc<BodyState>>) {
-        let (mut parts, incoming) = request.into_parts();
-        parts.extensions.insert(Connection(Arc::clone(&self.shared)));
+        let extensions = request.extensions_mut();
+        extensions.insert(Connection(Arc::clone(&self.shared)));
         if !has_body {
-            return (Request::from_parts(parts, Body::empty()), None);
+            return (request.map(|_| Body::empty()), None);
         }
         let state = Arc::new(BodyState::new(self.shared.context.limits.max_body_bytes));
-        parts.extensions.insert(BodyControl(Arc::clone(&state)));
-        let expects = parts.headers.contains_key(EXPECT);
-        let body = RequestBody::new(incoming, Arc::clone(&state), Arc::clone(&self.shared), expects);
-        (Request::from_parts(parts, Body::new(body)), Some(state))
+        extensions.insert(BodyControl(Arc::clone(&state)));
+        let expects = request.headers().contains_key(EXPECT);
+        let (kept, shared) = (Arc::clone(&state), Arc::clone(&self.shared));
+        let request = request.map(|incoming| Body::new(RequestBody::new(incoming, kept, shared, expects)));
+        (request, Some(state))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::connection::{Shared, after, earlier};
 use crate::error::BoxError;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
-use crate::link::{Fault, Phase, Wire};
+use crate::link::{Fault, Link, Phase, Wire};
 use crate::tally::count;
 
 /// How long the rest of a body that nobody read may take to arrive.
@@ -113,19 +113,22 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.shared.driver.register(cx.waker());
+        self.shared.link().begin_turn();
         let done = match &mut self.engine {
             Some(Engine::Http(engine)) => Pin::new(engine).poll(cx),
             Some(Engine::Upgradeable(engine)) => Pin::new(engine).poll(cx),
             None => return Poll::Ready(End::Silent),
         };
         let mut link = self.shared.link();
+        link.end_turn();
         let flushed = link.poll_flush(cx);
         if let Poll::Ready(result) = done {
             // Even a failed write is the end: the engine has nothing more to say.
             if let Some(Engine::Upgradeable(engine)) = self.engine.take()
                 && engine.into_parts().is_none()
             {
-                link.give_away();
+                drop(link);
+                self.shared.give_away();
                 return Poll::Ready(End::Upgraded);
             }
             return match link.fault {
@@ -154,8 +157,19 @@ where
                 return Poll::Ready(End::Silent);
             }
         }
+        let deadline = deadline(&self.shared, &link);
         drop(link);
-        self.poll_deadline(cx)
+        match deadline {
+            // The rule between two turns: the timer is armed for then or earlier.
+            Some((at, _)) if self.timer.as_ref().is_some_and(|timer| timer.deadline() <= at.into()) => {
+                self.poll_timer(cx)
+            }
+            Some((at, _)) => {
+                self.arm(at);
+                self.poll_timer(cx)
+            }
+            None => Poll::Pending,
+        }
     }
 
     /// Lets the engine hand the socket to a handler that answers `101`.
@@ -166,48 +180,49 @@ where
         };
     }
 
-    /// Arms the timer for the nearest deadline; ends the connection if one has passed.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn arm(&mut self, deadline: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(deadline.into()),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        }
+    }
+
+    /// Asks the timer; when it fires, ends the connection if its deadline has passed, or arms it for later.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let Some((deadline, end)) = self.deadline() else {
-                return Poll::Pending;
-            };
-            match &mut self.timer {
-                // Armed for earlier: when it fires, this is asked again.
-                Some(timer) if timer.deadline() <= deadline.into() => {}
-                Some(timer) => timer.as_mut().reset(deadline.into()),
-                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
-            }
             let Some(timer) = &mut self.timer else { return Poll::Pending };
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if Instant::now() >= deadline {
-                return Poll::Ready(end);
+            let next = deadline(&self.shared, &self.shared.link());
+            match next {
+                Some((at, end)) if Instant::now() >= at => return Poll::Ready(end),
+                Some((at, _)) => self.arm(at),
+                None => {
+                    self.timer = None;
+                    return Poll::Pending;
+                }
             }
-            timer.as_mut().reset(deadline.into());
         }
     }
+}
 
-    fn deadline(&self) -> Option<(Instant, End)> {
-        let limits = &self.shared.context.limits;
-        let link = self.shared.link();
-        let (phase, since) = link.phase();
-        let waiting = match phase {
-            Phase::Idle => {
-                let linger = self.shared.context.drain.linger_until();
-                earlier(linger, Some(since + limits.keep_alive_idle)).map(|at| (at, End::Idle))
-            }
-            Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
-            Phase::Busy | Phase::Tail => None,
-        };
-        let stalled = after(link.blocked_since(), limits.write_stall);
-        let discarding = after(link.leftover.as_ref().map(|leftover| leftover.since), DISCARD_TIME);
-        match (waiting, earlier(stalled, discarding)) {
-            (Some((at, end)), Some(stop)) => Some(if stop < at { (stop, End::Silent) } else { (at, end) }),
-            (Some(waiting), None) => Some(waiting),
-            (None, stop) => stop.map(|stop| (stop, End::Silent)),
-        }
+/// When the connection ends if nothing moves, and how.
+fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
+    let limits = &shared.context.limits;
+    let (phase, since) = link.phase();
+    let waiting = match phase {
+        Phase::Idle => earlier(shared.context.drain.linger_until(), Some(since + limits.keep_alive_idle))
+            .map(|at| (at, End::Idle)),
+        Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
+        Phase::Busy | Phase::Tail => None,
+    };
+    let stalled = after(link.blocked_since(), limits.write_stall);
+    let discarding = after(link.leftover.as_ref().map(|leftover| leftover.since), DISCARD_TIME);
+    match (waiting, earlier(stalled, discarding)) {
+        (Some((at, _)), Some(stop)) if stop < at => Some((stop, End::Silent)),
+        (Some(waiting), _) => Some(waiting),
+        (None, stop) => stop.map(|stop| (stop, End::Silent)),
     }
 }
 

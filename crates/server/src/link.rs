@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
+use http::Method;
+use http::uri::PathAndQuery;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -64,6 +66,11 @@ pub(crate) struct Link {
     out_sent: usize,
     phase: Phase,
     since: Instant,
+    /// The time of this turn of the driver, read at most once; `None` between turns.
+    now: Option<Instant>,
+    in_turn: bool,
+    /// The last request's number.
+    number: u64,
     /// Since when the peer has taken no byte, while there are some for it.
     blocked: Option<Instant>,
     /// Whether it is the engine whose write waits, and not what was gathered.
@@ -104,6 +111,9 @@ impl Link {
             out_sent: 0,
             phase: Phase::Idle,
             since: Instant::now(),
+            now: None,
+            in_turn: false,
+            number: 0,
             blocked: None,
             engine_waits: false,
             line: Some(0),
@@ -147,10 +157,31 @@ impl Link {
         }
     }
 
-    /// A request's head is complete.
-    pub(crate) fn begin(&mut self, request: InFlight) {
+    /// Begins a turn of the HTTP/1 driver, in which reading the clock once is enough.
+    pub(crate) fn begin_turn(&mut self) {
+        self.now = None;
+        self.in_turn = true;
+    }
+
+    /// Between turns every look at the clock is a fresh one: another thread may be looking.
+    pub(crate) fn end_turn(&mut self) {
+        self.in_turn = false;
+    }
+
+    fn now(&mut self) -> Instant {
+        match self.now {
+            Some(now) if self.in_turn => now,
+            _ => *self.now.insert(Instant::now()),
+        }
+    }
+
+    /// A request's head is complete. Its number, by which it is ended.
+    pub(crate) fn begin(&mut self, method: Method, target: Option<PathAndQuery>) -> u64 {
         self.phase = Phase::Busy;
-        self.requests.push(request);
+        self.number += 1;
+        let since = self.now();
+        self.requests.push(InFlight { number: self.number, method, target, since, unasked: None });
+        self.number
     }
 
     /// A request's response is complete, or nobody waits for it any more. Whether none is left.
@@ -179,7 +210,7 @@ impl Link {
 
     /// Bytes after a request's head are the beginning of the next one.
     fn await_request(&mut self, nothing_read: bool) {
-        self.since = Instant::now();
+        self.since = self.now();
         self.line = Some(0);
         self.phase = if nothing_read { Phase::Idle } else { Phase::Head };
     }
@@ -212,7 +243,10 @@ impl Link {
                 self.at_head_end = bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n");
                 if self.phase == Phase::Idle {
                     self.phase = Phase::Head;
-                    self.since = Instant::now();
+                    self.since = match self.now {
+                        Some(now) if self.in_turn => now,
+                        _ => *self.now.insert(Instant::now()),
+                    };
                     self.line = Some(0);
                 }
                 if self.phase == Phase::Head
@@ -391,10 +425,9 @@ impl AsyncWrite for Wire {
 
     /// While HTTP is spoken the driver sends what was gathered at the end of its turn.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut link = self.0.link();
-        match link.mode {
-            Mode::Raw => link.poll_flush(cx),
-            Mode::Http1 | Mode::Http2(_) => Poll::Ready(Ok(())),
+        match self.0.is_given_away() {
+            true => self.0.link().poll_flush(cx),
+            false => Poll::Ready(Ok(())),
         }
     }
 

@@ -1,16 +1,15 @@
-//! Hello by narae-server with an axum router, on one event loop, with every default limit.
+//! Hello by narae with an axum router, as an application has it: one event loop, every default limit on, the
+//! access log off.
 
 #![forbid(unsafe_code)]
 
-use std::num::NonZeroUsize;
-
-use narae_server::{Listener, Server};
-
-fn main() -> Result<(), narae_server::Error> {
+fn main() -> narae::Result {
     let address = peers::address();
-    let server =
-        Server::builder().listen(Listener::tcp(&address.to_string())?).workers(NonZeroUsize::MIN).build()?;
-    let running = server.start(|| async { Ok::<_, std::io::Error>(peers::router()) })?;
+    let running = narae::app(peers::router())
+        .workers(1)
+        .access_log(narae::Log::off())
+        .http(address.to_string())
+        .start()?;
     peers::ready(address);
     running.wait();
     Ok(())

@@ -103,7 +103,10 @@ impl Flags {
     /// Reads a command line that holds nothing but flags. Writes help and usage errors itself, and then
     /// ends the process (0 after `--help`, 2 after an error), as every command does.
     pub(crate) fn read(name: &str, arguments: impl IntoIterator<Item = OsString>) -> Self {
-        let command = CommandLine::command().display_name(name).bin_name(name);
+        let command = CommandLine::command()
+            .display_name(name)
+            .bin_name(name)
+            .about(format!("Serves {name} over HTTP/1.1, HTTPS and HTTP/2."));
         let parsed = command
             .try_get_matches_from(arguments)
             .and_then(|mut matches| CommandLine::from_arg_matches_mut(&mut matches));
@@ -147,7 +150,7 @@ impl Flags {
 
 /// The whole command line of a program that has none of its own.
 #[derive(clap::Parser)]
-#[command(about = "An application server: HTTP/1.1, HTTPS and HTTP/2", disable_version_flag = true)]
+#[command(disable_version_flag = true)]
 struct CommandLine {
     #[command(flatten)]
     flags: Flags,

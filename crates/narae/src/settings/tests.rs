@@ -279,3 +279,19 @@ fn a_named_file_must_be_there_and_the_default_one_need_not() {
     assert!(error.to_string().contains("/nowhere/narae.toml"), "{error}");
     assert_eq!(error.exit_code(), 2);
 }
+
+#[test]
+fn the_documented_file_holds_every_default() {
+    let text = include_str!("example.toml");
+    let settings = load_case(Programmed::default(), Case { file: text, ..Case::default() }).unwrap();
+    let defaults = load_case(Programmed::default(), Case::default()).unwrap();
+    assert_eq!(format!("{:?}", settings.limits), format!("{:?}", defaults.limits));
+    assert_eq!(settings.drain, defaults.drain);
+    assert_eq!(settings.workers, defaults.workers);
+    assert_eq!(show_http(&settings), r#"Some(["127.0.0.1:8080"])"#);
+    assert_eq!(show_https(&settings), "Some([])");
+    // What is commented out can be said too.
+    let all: String =
+        text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n").collect();
+    load_case(Programmed::default(), Case { file: &all, ..Case::default() }).unwrap();
+}

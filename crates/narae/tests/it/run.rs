@@ -118,17 +118,21 @@ fn a_second_signal_does_not_wait_for_idle_connections() {
     assert!(program.child.wait().unwrap().success());
 }
 
+/// The program with `listener` where a service manager would put it, under `name`.
+fn inheriting(listener: TcpListener, name: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+    shell.args(["-c", script]).arg(std::env::current_exe().unwrap());
+    shell.args(["--exact", "run::program", "--nocapture", "--test-threads=1"]);
+    shell.env("LISTEN_FDNAMES", name).stdin(OwnedFd::from(listener));
+    shell
+}
+
 #[test]
 fn inherited_sockets_take_the_place_of_configured_ones() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // The shell puts the socket where a service manager would, and its own process id into LISTEN_PID.
-    let mut shell = Command::new("sh");
-    let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$0\" \"$@\"";
-    shell.args(["-c", script]).arg(std::env::current_exe().unwrap());
-    shell.args(["--exact", "run::program", "--nocapture", "--test-threads=1"]);
-    shell.stdin(OwnedFd::from(listener));
-    let mut program = Program::start(shell);
+    let mut program = Program::start(inheriting(listener, "web"));
     let banner = program.until("Ctrl-C").join("\n");
     assert!(banner.contains(&format!("http://{address}")) && banner.contains("inherited"), "{banner}");
     assert_eq!(banner.matches("http://").count(), 1, "{banner}");
@@ -136,6 +140,22 @@ fn inherited_sockets_take_the_place_of_configured_ones() {
     program.signal(Signal::TERM);
     program.until("drained");
     assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn an_inherited_socket_that_is_named_https_speaks_tls() {
+    let state = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut command = inheriting(listener, "https-web");
+    command.env("XDG_STATE_HOME", state.path());
+    let banner = Program::start(command).until("Ctrl-C").join("\n");
+    assert!(banner.contains(&format!("https://localhost:{port}")), "{banner}");
+    assert_eq!(banner.matches("http://").count(), 1, "the plain address stays: {banner}");
+    assert!(
+        banner.contains(&state.path().join("narae/development/localhost.pem").display().to_string()),
+        "{banner}"
+    );
 }
 
 #[test]
