@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "../../crates/cli/tests/program.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod program;
 
 use std::io::{BufRead, BufReader, Write};

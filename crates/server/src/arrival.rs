@@ -76,7 +76,8 @@ where
         link: Mutex::new(link),
         given_away: AtomicBool::new(false),
         driver: AtomicWaker::new(),
-        admission,
+        number: admission.number,
+        admission: Mutex::new(Some(admission)),
         context,
     });
     shared.context.drain.register(&shared);

@@ -19,6 +19,7 @@ use crate::answer::Refusal;
 use crate::close::SILENCE;
 use crate::connection::{Protocol, Shared};
 use crate::error::BoxError;
+use crate::limits::LONGEST;
 use crate::link::Leftover;
 
 /// An unread rest up to this size is read and thrown away to keep the connection; a larger one ends it.
@@ -28,6 +29,8 @@ const DISCARD: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct BodyState {
     limit: AtomicU64,
+    /// Milliseconds for the whole body; zero for the server's limit.
+    time: AtomicU64,
     stage: AtomicU8,
 }
 
@@ -55,12 +58,28 @@ pub(crate) enum BodyStage {
 
 impl BodyState {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit: AtomicU64::new(limit), stage: AtomicU8::new(BodyStage::Open as u8) }
+        Self {
+            limit: AtomicU64::new(limit),
+            time: AtomicU64::new(0),
+            stage: AtomicU8::new(BodyStage::Open as u8),
+        }
     }
 
     /// Sets another limit, before the body is read.
     pub(crate) fn set_limit(&self, bytes: u64) {
         self.limit.store(bytes, Relaxed);
+    }
+
+    /// Sets another time, before the body is read.
+    pub(crate) fn set_time(&self, time: Duration) {
+        self.time.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    fn time(&self, otherwise: Duration) -> Duration {
+        match self.time.load(Relaxed) {
+            0 => otherwise,
+            milliseconds => Duration::from_millis(milliseconds).min(LONGEST),
+        }
     }
 
     pub(crate) fn stage(&self) -> BodyStage {
@@ -76,7 +95,7 @@ impl BodyState {
         }
     }
 
-    fn set(&self, stage: BodyStage) {
+    pub(crate) fn set(&self, stage: BodyStage) {
         self.stage.store(stage as u8, Relaxed);
     }
 }
@@ -145,6 +164,8 @@ impl RequestBody {
         {
             let_go(incoming, self.shared.context.limits.lingering_close);
         }
+        // An answer that began before may let the engine keep the connection.
+        self.shared.link().body_ended();
         Poll::Ready(Some(Err(error.into())))
     }
 
@@ -196,7 +217,7 @@ impl http_body::Body for RequestBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let end = this.began + this.shared.context.limits.body_timeout;
+                let end = this.began + this.state.time(this.shared.context.limits.body_timeout);
                 let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
                 ready!(timer.as_mut().poll(cx));
                 this.fail(BodyStage::TimedOut, BodyError::TimedOut)
@@ -233,7 +254,7 @@ impl Drop for RequestBody {
         let is_small = body.size_hint().upper().is_some_and(|rest| rest <= DISCARD as u64);
         if is_small && !self.expects {
             self.state.set(BodyStage::Discarding);
-            let leftover = Leftover { body, budget: DISCARD, since: Instant::now() };
+            let leftover = Leftover { body, state: Arc::clone(&self.state), budget: DISCARD };
             self.shared.link().leftover = Some(leftover);
             self.shared.driver.wake();
         } else {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Request;
 use tower::{Layer, Service};
@@ -27,17 +28,26 @@ use crate::body::BodyState;
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
     bytes: u64,
+    time: Option<Duration>,
 }
 
 impl BodyLimit {
     /// At most `bytes`. Beyond it the peer gets `413`.
     pub const fn max(bytes: u64) -> Self {
-        Self { bytes }
+        Self { bytes, time: None }
     }
 
     /// No limit of size. [`Limits::body_timeout`](crate::Limits::body_timeout) stays.
     pub const fn disable() -> Self {
-        Self { bytes: u64::MAX }
+        Self { bytes: u64::MAX, time: None }
+    }
+
+    /// Another time for the whole body than [`Limits::body_timeout`](crate::Limits::body_timeout): for large
+    /// uploads, and for streams in both directions. `Duration::MAX` is no limit.
+    #[must_use]
+    pub const fn time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
     }
 }
 
@@ -45,7 +55,7 @@ impl<S> Layer<S> for BodyLimit {
     type Service = BodyLimited<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BodyLimited { inner, bytes: self.bytes }
+        BodyLimited { inner, limit: *self }
     }
 }
 
@@ -53,7 +63,7 @@ impl<S> Layer<S> for BodyLimit {
 #[derive(Clone, Debug)]
 pub struct BodyLimited<S> {
     inner: S,
-    bytes: u64,
+    limit: BodyLimit,
 }
 
 impl<S: Service<Request<B>>, B> Service<Request<B>> for BodyLimited<S> {
@@ -67,7 +77,10 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for BodyLimited<S> {
 
     fn call(&mut self, request: Request<B>) -> S::Future {
         if let Some(BodyControl(state)) = request.extensions().get() {
-            state.set_limit(self.bytes);
+            state.set_limit(self.limit.bytes);
+            if let Some(time) = self.limit.time {
+                state.set_time(time);
+            }
         }
         self.inner.call(request)
     }

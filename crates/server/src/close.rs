@@ -26,8 +26,13 @@ pub(crate) enum Manner {
     ReadToEnd(Duration),
 }
 
-/// Sends what waits, ends the server's side, and reads the peer's rest if it is owed.
+/// Sends what waits, ends the server's side, reads the peer's rest if it is owed, and gives up the socket.
 pub(crate) async fn close(shared: &Arc<Shared>, manner: Manner) {
+    part(shared, manner).await;
+    shared.release();
+}
+
+async fn part(shared: &Arc<Shared>, manner: Manner) {
     if manner == Manner::Reset {
         shared.link().reset();
         return;

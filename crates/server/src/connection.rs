@@ -44,7 +44,9 @@ pub(crate) struct Shared {
     /// Wakes the driver: for a drain, and when the last request ended elsewhere.
     pub(crate) driver: AtomicWaker,
     pub(crate) shutdown: Shutdown,
-    pub(crate) admission: Admission,
+    pub(crate) number: u64,
+    /// The place in the server; given back at the end of the connection, whoever keeps this struct.
+    pub(crate) admission: Mutex<Option<Admission>>,
 }
 
 /// The protocol spoken on a connection.
@@ -147,13 +149,19 @@ impl Shared {
         self.link().give_away();
     }
 
+    /// Gives back the socket and the place in the server.
+    pub(crate) fn release(&self) {
+        self.link().close();
+        let admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(admission);
+    }
+
     /// Ends the connection at once and says which requests that cost.
     pub(crate) fn cut(&self) -> Vec<Cut> {
         let mut link = self.link();
         let now = Instant::now();
         let cuts = link
-            .requests
-            .iter()
+            .unfinished()
             .map(|request| Cut {
                 method: request.method.clone(),
                 path: request.target.as_ref().map_or("*", |target| target.path()).to_owned(),

@@ -14,6 +14,7 @@ use http::Method;
 use tokio::sync::watch;
 
 use crate::connection::Shared;
+use crate::limits::LONGEST;
 use crate::socket::Peer;
 use crate::tally::Counts;
 
@@ -131,7 +132,7 @@ impl Drain {
     }
 
     pub(crate) fn register(&self, connection: &Arc<Shared>) {
-        self.connections().insert(connection.admission.number, Arc::downgrade(connection));
+        self.connections().insert(connection.number, Arc::downgrade(connection));
     }
 
     pub(crate) fn forget(&self, number: u64) {
@@ -170,16 +171,21 @@ impl Drain {
 
     /// Begins the drain: nothing is accepted any more, every connection is told. The first call counts.
     pub(crate) fn begin(&self, settings: DrainSettings) {
-        let connections: Vec<_> = self.connections().values().filter_map(Weak::upgrade).collect();
+        let settings =
+            DrainSettings { linger: settings.linger.min(LONGEST), deadline: settings.deadline.min(LONGEST) };
+        // One lock for all of it: who registers later finds the drain begun.
+        let registered = self.connections();
+        let connections: Vec<_> = registered.values().filter_map(Weak::upgrade).collect();
         // Ten thousand streams that end at once come back at once: spread them, two milliseconds each,
         // but leave the last fifth of the time for their ends to be sent.
-        let each = Duration::from_millis(2) * u32::try_from(connections.len()).unwrap_or(u32::MAX);
-        let spread = each.min(settings.deadline.mul_f64(0.8));
         let open = connections.len() as u64;
+        let each = Duration::from_millis(2) * u32::try_from(open).unwrap_or(u32::MAX);
+        let spread = each.min(settings.deadline.mul_f64(0.8));
         let begun = Begun { at: Instant::now(), settings, spread, open };
         if self.0.begun.set(begun).is_ok() {
             self.0.stage.send_replace(Stage::Draining);
         }
+        drop(registered);
         for connection in connections {
             connection.driver.wake();
         }

@@ -17,12 +17,13 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
 use crate::answer::Refusal;
+use crate::body::BodyStage;
 use crate::close::{self, Manner};
-use crate::connection::{Shared, after, earlier};
+use crate::connection::{Shared, earlier};
 use crate::error::BoxError;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
-use crate::link::{Fault, Link, Phase, Wire};
+use crate::link::{Fault, Leftover, Link, Phase, Wire};
 use crate::tally::count;
 
 /// How long the rest of a body that nobody read may take to arrive.
@@ -71,8 +72,12 @@ enum End {
     Upgraded,
     /// A limit or rule; the peer gets this answer, if no other is under way.
     Refused(Refusal),
-    /// A limit of time that has no answer.
+    /// The peer is gone.
+    Gone,
+    /// The peer takes nothing of its answer.
     Silent,
+    /// The rest of an unread body does not come; its request is answered.
+    Unread,
     /// Nothing was asked for, in the keep-alive time or in the linger of a drain.
     Idle,
     /// The drain's deadline.
@@ -117,31 +122,34 @@ where
         let done = match &mut self.engine {
             Some(Engine::Http(engine)) => Pin::new(engine).poll(cx),
             Some(Engine::Upgradeable(engine)) => Pin::new(engine).poll(cx),
-            None => return Poll::Ready(End::Silent),
+            None => return Poll::Ready(End::Gone),
         };
         let mut link = self.shared.link();
-        link.end_turn();
-        let flushed = link.poll_flush(cx);
+        let flushed = link.poll_end_turn(cx);
         if let Poll::Ready(result) = done {
-            // Even a failed write is the end: the engine has nothing more to say.
-            if let Some(Engine::Upgradeable(engine)) = self.engine.take()
-                && engine.into_parts().is_none()
-            {
-                drop(link);
+            // Even a failed write is the end: the engine has nothing more to say. It is dropped without the
+            // lock, since an answer inside it takes the lock to leave.
+            drop(link);
+            let was_upgraded = match self.engine.take() {
+                Some(Engine::Upgradeable(engine)) => engine.into_parts().is_none(),
+                _ => false,
+            };
+            if was_upgraded {
                 self.shared.give_away();
                 return Poll::Ready(End::Upgraded);
             }
+            let link = self.shared.link();
             return match link.fault {
                 Some(Fault::TargetTooLong) => Poll::Ready(End::Refused(Refusal::TargetTooLong)),
                 _ if link.is_cut() => Poll::Ready(End::Cut),
                 _ => Poll::Ready(End::Engine(result)),
             };
         }
-        if let Poll::Ready(Err(_)) = flushed {
-            return Poll::Ready(End::Silent);
-        }
         if link.is_cut() {
             return Poll::Ready(End::Cut);
+        }
+        if let Poll::Ready(Err(_)) = flushed {
+            return Poll::Ready(End::Gone);
         }
         if link.upgrading.is_some() && matches!(self.engine, Some(Engine::Http(_))) {
             drop(link);
@@ -149,13 +157,12 @@ where
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if let Some(leftover) = &mut link.leftover {
-            if discard(leftover, cx) {
-                link.leftover = None;
-                link.body_ended();
-            } else if leftover.since.elapsed() > DISCARD_TIME {
-                return Poll::Ready(End::Silent);
-            }
+        if let Some(leftover) = &mut link.leftover
+            && let Some(stage) = discard(leftover, cx)
+        {
+            leftover.state.set(stage);
+            link.leftover = None;
+            link.body_ended();
         }
         let deadline = deadline(&self.shared, &link);
         drop(link);
@@ -211,34 +218,33 @@ where
 fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
     let limits = &shared.context.limits;
     let (phase, since) = link.phase();
-    let waiting = match phase {
-        Phase::Idle => earlier(shared.context.drain.linger_until(), Some(since + limits.keep_alive_idle))
-            .map(|at| (at, End::Idle)),
+    let linger = shared.context.drain.linger_until();
+    if let Some(since) = link.blocked_since() {
+        return Some((since + limits.write_stall, End::Silent));
+    }
+    match phase {
+        Phase::Idle => earlier(linger, Some(since + limits.keep_alive_idle)).map(|at| (at, End::Idle)),
         Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
-        Phase::Busy | Phase::Tail => None,
-    };
-    let stalled = after(link.blocked_since(), limits.write_stall);
-    let discarding = after(link.leftover.as_ref().map(|leftover| leftover.since), DISCARD_TIME);
-    match (waiting, earlier(stalled, discarding)) {
-        (Some((at, _)), Some(stop)) if stop < at => Some((stop, End::Silent)),
-        (Some(waiting), _) => Some(waiting),
-        (None, stop) => stop.map(|stop| (stop, End::Silent)),
+        Phase::Busy => None,
+        Phase::Tail if link.leftover.is_some() => Some((since + DISCARD_TIME, End::Unread)),
+        Phase::Tail => Some((since + limits.keep_alive_idle, End::Unread)),
     }
 }
 
-/// Throws away what has arrived. Whether the end was reached, or nothing more is wanted.
-fn discard(leftover: &mut crate::link::Leftover, cx: &mut Context<'_>) -> bool {
+/// Throws away what has arrived. How it ended, if it has.
+fn discard(leftover: &mut Leftover, cx: &mut Context<'_>) -> Option<BodyStage> {
     loop {
         match Pin::new(&mut leftover.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, bytes::Bytes::len);
                 match leftover.budget.checked_sub(length) {
                     Some(left) => leftover.budget = left,
-                    None => return true,
+                    None => return Some(BodyStage::Unwanted),
                 }
             }
-            Poll::Ready(_) => return true,
-            Poll::Pending => return false,
+            Poll::Ready(None) => return Some(BodyStage::Whole),
+            Poll::Ready(Some(Err(_))) => return Some(BodyStage::Broken),
+            Poll::Pending => return None,
         }
     }
 }
@@ -248,12 +254,15 @@ async fn finish(shared: &Arc<Shared>, end: End) {
     let tally = &shared.context.tally;
     let manner = match end {
         End::Upgraded => return,
-        End::Cut => Manner::AtOnce,
+        End::Cut | End::Gone => Manner::AtOnce,
+        End::Unread => Manner::ReadToEnd(shared.context.limits.lingering_close),
         End::Silent => {
             count(&tally.timeouts);
             Manner::Reset
         }
         End::Idle => Manner::ReadToEnd(Duration::from_secs(1)),
+        // No answer of ours goes into the middle of another.
+        End::Refused(_) if shared.link().blocked_since().is_some() => Manner::Reset,
         End::Refused(refusal) => {
             if matches!(refusal, Refusal::HeadTimeout) {
                 count(&tally.timeouts);

@@ -17,6 +17,7 @@ use crate::close::{self, Manner};
 use crate::connection::{Shared, after, earlier};
 use crate::error::BoxError;
 use crate::exchange::Exchange;
+use crate::h2_frames::FrameMeter;
 use crate::limits::Limits;
 use crate::link::{Fault, Wire};
 use crate::tally::count;
@@ -106,7 +107,7 @@ impl<E: Engine> Driver<E> {
         }
         let done = Pin::new(&mut self.engine).poll(cx);
         let mut link = self.shared.link();
-        let flushed = link.poll_flush(cx);
+        let flushed = link.poll_end_turn(cx);
         if link.is_cut() {
             return Poll::Ready(End::Cut);
         }
@@ -151,6 +152,7 @@ impl<E: Engine> Driver<E> {
                 }
                 Limit::HeaderBlock => return Poll::Ready(End::Calm("header block not complete in time")),
                 Limit::Stalled => return Poll::Ready(End::Silent),
+                Limit::Goodbye => return Poll::Ready(End::Engine),
             }
         }
     }
@@ -158,7 +160,11 @@ impl<E: Engine> Driver<E> {
     fn deadline(&self) -> Option<(Instant, Limit)> {
         let limits = &self.shared.context.limits;
         let link = self.shared.link();
+        let moved = link.meter().and_then(FrameMeter::data_sent);
+        // A stream that is not asked for more stalls only if nothing at all reaches the peer: windows of
+        // streams are the peer's to open in its own order.
         let unasked = link.requests.iter().filter_map(|request| request.unasked).min();
+        let unasked = unasked.map(|since| moved.map_or(since, |moved| since.max(moved)));
         let stalled =
             earlier(after(link.blocked_since(), limits.write_stall), after(unasked, limits.write_stall));
         let block = link.meter().and_then(|meter| {
@@ -171,7 +177,12 @@ impl<E: Engine> Driver<E> {
         let idle = match (link.requests.is_empty(), self.leaving) {
             (false, _) => None,
             (true, None) => Some((link.phase().1 + limits.keep_alive_idle, Limit::Idle)),
-            (true, Some(since)) => Some((since + GOODBYE, Limit::Stalled)),
+            (true, Some(since)) => {
+                // The last answer may still be on its way through the peer's window.
+                let since = since.max(link.phase().1);
+                let since = moved.map_or(since, |moved| since.max(moved));
+                Some((since + GOODBYE, Limit::Goodbye))
+            }
         };
         let candidates =
             [idle, stalled.map(|at| (at, Limit::Stalled)), block.map(|at| (at, Limit::HeaderBlock))];
@@ -184,12 +195,13 @@ enum Limit {
     Idle,
     HeaderBlock,
     Stalled,
+    Goodbye,
 }
 
 async fn finish(shared: &Arc<Shared>, end: End) {
     let manner = match end {
-        End::Cut | End::Failed => Manner::AtOnce,
-        End::Engine => Manner::ReadToEnd(Duration::from_secs(1)),
+        End::Cut => Manner::AtOnce,
+        End::Engine | End::Failed => Manner::ReadToEnd(Duration::from_secs(1)),
         End::Silent => {
             count(&shared.context.tally.timeouts);
             Manner::Reset

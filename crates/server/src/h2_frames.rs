@@ -51,7 +51,11 @@ pub(crate) struct FrameMeter {
     continuations: u32,
     /// Since when a header block has been arriving.
     block_since: Option<Instant>,
+    /// Whether the frame that is arriving ends the block.
+    block_ends: bool,
     last_stream: u32,
+    /// When the last `DATA` frame went out.
+    data_sent: Option<Instant>,
 }
 
 impl FrameMeter {
@@ -67,7 +71,9 @@ impl FrameMeter {
             max_continuations: budgets.continuations,
             continuations: 0,
             block_since: None,
+            block_ends: false,
             last_stream: 0,
+            data_sent: None,
         }
     }
 
@@ -91,13 +97,30 @@ impl FrameMeter {
                 return Verdict::Excess(what);
             }
         }
+        if self.block_ends && self.received.payload == 0 {
+            self.block_since = None;
+        }
         Verdict::Fine
     }
 
     /// Follows what goes to the peer.
-    pub(crate) fn sent(&mut self, bytes: &[u8]) {
+    pub(crate) fn sent(&mut self, bytes: &[u8], now: Instant) {
         let mut rest = bytes;
-        while self.sent.next(&mut rest).is_some() {}
+        while let Some(frame) = self.sent.next(&mut rest) {
+            match frame.kind {
+                DATA => {
+                    self.data_sent = Some(now);
+                    self.pings.gain(1);
+                }
+                HEADERS => self.pings.gain(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// When the last `DATA` frame went out.
+    pub(crate) fn data_sent(&self) -> Option<Instant> {
+        self.data_sent
     }
 
     /// `GOAWAY` with `ENHANCE_YOUR_CALM` (RFC 9113 §6.8), or `None` in the middle of another frame.
@@ -118,8 +141,11 @@ impl FrameMeter {
     fn count(&mut self, frame: Frame, now: Instant) -> Verdict {
         if frame.kind == HEADERS || frame.kind == CONTINUATION {
             self.last_stream = self.last_stream.max(frame.stream);
-            let ends = frame.flags & END_HEADERS != 0;
-            self.block_since = if ends { None } else { self.block_since.or(Some(now)) };
+            self.block_since = if self.block_ends { Some(now) } else { self.block_since.or(Some(now)) };
+            self.block_ends = frame.flags & END_HEADERS != 0;
+            if frame.kind == HEADERS {
+                self.empty.gain(1);
+            }
             self.continuations = if frame.kind == CONTINUATION { self.continuations + 1 } else { 0 };
             if self.continuations > self.max_continuations {
                 return Verdict::Excess("too many CONTINUATION frames");
@@ -201,6 +227,10 @@ impl Bucket {
         Self { budget, tokens: budget.burst, since: now }
     }
 
+    fn gain(&mut self, tokens: u32) {
+        self.tokens = self.tokens.saturating_add(tokens).min(self.budget.burst);
+    }
+
     fn take(&mut self, now: Instant) -> bool {
         let seconds = now.saturating_duration_since(self.since).as_secs();
         if seconds > 0 {
@@ -261,7 +291,7 @@ mod tests {
     fn a_flood_of_each_kind_is_named() {
         check(&vec![frame(PING, 0, 0, &[0; 8]); 51], Verdict::Excess("too many PING frames"));
         check(&vec![frame(SETTINGS, 0, 0, &[]); 21], Verdict::Excess("too many SETTINGS frames"));
-        check(&vec![frame(RST_STREAM, 0, 1, &[0; 4]); 201], Verdict::Excess("too many RST_STREAM frames"));
+        check(&vec![frame(RST_STREAM, 0, 1, &[0; 4]); 601], Verdict::Excess("too many RST_STREAM frames"));
         check(&vec![frame(DATA, 0, 1, &[]); 201], Verdict::Excess("too many empty DATA frames"));
         check(&vec![frame(PRIORITY, 0, 1, &[0; 5]); 201], Verdict::Excess("too many PRIORITY frames"));
         check(&vec![frame(0x77, 0, 1, &[0; 5]); 201], Verdict::Excess("too many frames of unknown types"));
@@ -309,9 +339,9 @@ mod tests {
         let now = Instant::now();
         let mut meter = FrameMeter::new(&H2Budgets::default(), now);
         let data = frame(DATA, 0, 1, &[7; 10]);
-        meter.sent(&data[..12]);
+        meter.sent(&data[..12], now);
         assert!(meter.goaway("x").is_none());
-        meter.sent(&data[12..]);
+        meter.sent(&data[12..], now);
         let goaway = meter.goaway("calm").unwrap();
         assert_eq!(goaway, frame(GOAWAY, 0, 0, b"\0\0\0\0\0\0\0\x0bcalm"));
     }

@@ -55,14 +55,16 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct H2Budgets {
-    /// `RST_STREAM` from the peer. Default: 200 at once, then 50 a second.
+    /// `RST_STREAM` from the peer. Default: 600 at once, then 100 a second: a browser that
+    /// leaves a page cancels all it had open.
     pub resets: Budget,
-    /// `PING` without ACK. Default: 50 at once, then 10 a second.
+    /// `PING` without ACK. Default: 50 at once, then 10 a second; whenever something is sent to the peer, it
+    /// gains one, since clients measure their bandwidth that way.
     pub pings: Budget,
     /// `SETTINGS` without ACK. Default: 20 at once, then 2 a second.
     pub settings: Budget,
     /// Frames that say nothing: empty `DATA` or `CONTINUATION`, `PRIORITY`, unknown types.
-    /// Default: 200 at once, then 50 a second.
+    /// Default: 200 at once, then 50 a second, and one more for each request.
     pub empty: Budget,
     /// Most `CONTINUATION` frames in one header block. Default: 16.
     pub continuations: u32,
@@ -87,7 +89,7 @@ impl Budget {
 impl Default for H2Budgets {
     fn default() -> Self {
         Self {
-            resets: Budget::new(200, 50),
+            resets: Budget::new(600, 100),
             pings: Budget::new(50, 10),
             settings: Budget::new(20, 2),
             empty: Budget::new(200, 50),
@@ -139,6 +141,21 @@ setters! {
 }
 
 impl Limits {
+    /// Brings times that mean "no limit" (`Duration::MAX`) down to ten years.
+    pub(crate) fn capped(mut self) -> Self {
+        for time in [
+            &mut self.first_byte,
+            &mut self.head_timeout,
+            &mut self.body_timeout,
+            &mut self.keep_alive_idle,
+            &mut self.write_stall,
+            &mut self.lingering_close,
+        ] {
+            *time = (*time).min(LONGEST);
+        }
+        self
+    }
+
     /// Rejects values under which no request could be served.
     ///
     /// # Errors
@@ -178,6 +195,9 @@ impl Limits {
         Ok(())
     }
 }
+
+/// What "no limit" of time comes to: ten years, which still can be added to a moment.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Largest head that can be asked for: 1 MiB.
 const MAX_HEAD_BYTES: usize = 1024 * 1024;

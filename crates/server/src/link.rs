@@ -17,13 +17,16 @@ use http::uri::PathAndQuery;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::body::BodyStage;
+use crate::body::{BodyStage, BodyState};
 use crate::connection::{InFlight, Shared};
 use crate::h2_frames::{FrameMeter, Verdict};
 use crate::socket::Transport;
 
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
 const GATHER: usize = 16 * 1024;
+
+/// What an idle connection keeps of its buffer.
+const KEEP: usize = 1024;
 
 /// What the server waits for on an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,8 @@ enum Mode {
 }
 
 pub(crate) struct Link {
-    io: Transport,
+    /// `None` once the connection is over: handlers may keep what they know of it, but not its socket.
+    io: Option<Transport>,
     mode: Mode,
     /// Bytes read before the engine was there.
     before: BytesMut,
@@ -78,8 +82,10 @@ pub(crate) struct Link {
     /// Bytes of the request line so far; `None` once its end was seen.
     line: Option<usize>,
     max_line: usize,
-    /// Whether the last bytes read ended a head, as far as can be told from them.
-    at_head_end: bool,
+    /// The last three bytes read: whether they ended a head, as far as can be told from them.
+    last: [u8; 3],
+    /// The request whose answer the engine gave to the socket last, while some of it may be unsent.
+    answered: Option<InFlight>,
     pub(crate) fault: Option<Fault>,
     pub(crate) requests: Vec<InFlight>,
     /// The unread rest of a request body, to be thrown away in the background.
@@ -96,15 +102,15 @@ pub(crate) struct Link {
 /// A request body that its handler did not read to the end.
 pub(crate) struct Leftover {
     pub(crate) body: Incoming,
+    pub(crate) state: Arc<BodyState>,
     /// Bytes that may still be thrown away.
     pub(crate) budget: usize,
-    pub(crate) since: Instant,
 }
 
 impl Link {
     pub(crate) fn new(io: Transport, before: BytesMut, http2: Option<FrameMeter>, max_target: usize) -> Self {
         let mut link = Self {
-            io,
+            io: Some(io),
             mode: http2.map_or(Mode::Http1, |meter| Mode::Http2(Box::new(meter))),
             before: BytesMut::new(),
             out: Vec::new(),
@@ -119,7 +125,8 @@ impl Link {
             line: Some(0),
             // Method, two spaces, version and line end; the exact check of the target comes after parsing.
             max_line: max_target.saturating_add(64),
-            at_head_end: true,
+            last: *b"\n\r\n",
+            answered: None,
             fault: None,
             requests: Vec::new(),
             leftover: None,
@@ -164,10 +171,6 @@ impl Link {
     }
 
     /// Between turns every look at the clock is a fresh one: another thread may be looking.
-    pub(crate) fn end_turn(&mut self) {
-        self.in_turn = false;
-    }
-
     fn now(&mut self) -> Instant {
         match self.now {
             Some(now) if self.in_turn => now,
@@ -187,18 +190,28 @@ impl Link {
     /// A request's response is complete, or nobody waits for it any more. Whether none is left.
     pub(crate) fn end(&mut self, number: u64, body: BodyStage) -> bool {
         if let Some(index) = self.requests.iter().position(|request| request.number == number) {
-            self.requests.swap_remove(index);
+            self.answered = Some(self.requests.swap_remove(index));
         }
         if !self.requests.is_empty() {
             return false;
         }
+        let at_head_end = matches!(self.last, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
         match body {
-            BodyStage::Absent => self.await_request(self.at_head_end),
+            _ if !matches!(self.mode, Mode::Http1) => self.await_request(true),
+            BodyStage::Absent => self.await_request(at_head_end),
             // Where a body ended is the engine's knowledge; the longer limit must do for what follows.
             BodyStage::Whole => self.await_request(true),
-            _ => self.phase = Phase::Tail,
+            _ => {
+                self.since = self.now();
+                self.phase = Phase::Tail;
+            }
         }
         true
+    }
+
+    /// Requests that a cut would cost: those under way, and one whose answer is not all sent.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &InFlight> {
+        self.requests.iter().chain(self.answered.as_ref().filter(|_| self.blocked.is_some()))
     }
 
     /// The body of a request is at its end.
@@ -218,13 +231,23 @@ impl Link {
     /// Cuts both directions; every later read or write fails.
     pub(crate) fn cut(&mut self) {
         self.is_cut = true;
-        self.io.cut();
+        if let Some(io) = &self.io {
+            io.cut();
+        }
     }
 
     /// Makes the coming close a reset, which throws away what the system still holds for the peer.
     pub(crate) fn reset(&mut self) {
         self.is_cut = true;
-        self.io.reset_on_close();
+        if let Some(io) = &self.io {
+            io.reset_on_close();
+        }
+    }
+
+    /// Gives the socket up.
+    pub(crate) fn close(&mut self) {
+        self.is_cut = true;
+        self.io = None;
     }
 
     /// From here on the bytes belong to the handler that took the connection over.
@@ -240,7 +263,13 @@ impl Link {
         }
         match &mut self.mode {
             Mode::Http1 => {
-                self.at_head_end = bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n");
+                let [a, b, c] = match bytes {
+                    [.., a, b, c] => [*a, *b, *c],
+                    [a, b] => [self.last[2], *a, *b],
+                    [a] => [self.last[1], self.last[2], *a],
+                    [] => self.last,
+                };
+                self.last = [a, b, c];
                 if self.phase == Phase::Idle {
                     self.phase = Phase::Head;
                     self.since = match self.now {
@@ -282,7 +311,7 @@ impl Link {
             return Poll::Ready(Ok(()));
         }
         let start = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;
         let fresh = &buffer.filled()[start..];
         self.read_closed |= fresh.is_empty();
         self.observe(fresh);
@@ -310,7 +339,7 @@ impl Link {
             return Poll::Ready(Ok(total));
         }
         ready!(self.poll_flush(cx))?;
-        let written = match Pin::new(&mut self.io).poll_write_vectored(cx, slices) {
+        let written = match Pin::new(open(&mut self.io)?).poll_write_vectored(cx, slices) {
             Poll::Ready(written) => written?,
             Poll::Pending => {
                 self.engine_waits = true;
@@ -319,17 +348,26 @@ impl Link {
             }
         };
         self.engine_waits = false;
-        self.blocked = None;
+        self.unblock();
         self.sent(slices, written);
         Poll::Ready(Ok(written))
+    }
+
+    /// The peer takes bytes again. A request that is awaited is awaited from now on: nobody sends the next one
+    /// before the answer is there.
+    fn unblock(&mut self) {
+        if self.blocked.take().is_some() && matches!(self.phase, Phase::Idle | Phase::Head) {
+            self.since = self.now();
+        }
     }
 
     /// Lets the frame meter follow what is sent, so that a frame of our own is never put inside another.
     fn sent(&mut self, slices: &[IoSlice<'_>], mut length: usize) {
         if let Mode::Http2(meter) = &mut self.mode {
+            let now = Instant::now();
             for slice in slices {
                 let part = length.min(slice.len());
-                meter.sent(&slice[..part]);
+                meter.sent(&slice[..part], now);
                 length -= part;
             }
         }
@@ -338,10 +376,10 @@ impl Link {
     /// Sends what was gathered.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest @ [_, ..]) = self.out.get(self.out_sent..) {
-            match Pin::new(&mut self.io).poll_write(cx, rest) {
+            match Pin::new(open(&mut self.io)?).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
-                    self.blocked = None;
+                    self.unblock();
                     self.out_sent += written;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -353,10 +391,13 @@ impl Link {
         }
         self.out.clear();
         self.out_sent = 0;
-        match Pin::new(&mut self.io).poll_flush(cx) {
+        if self.out.capacity() > KEEP && self.phase == Phase::Idle {
+            self.out = Vec::new();
+        }
+        match Pin::new(open(&mut self.io)?).poll_flush(cx) {
             Poll::Ready(result) => {
                 if !self.engine_waits {
-                    self.blocked = None;
+                    self.unblock();
                 }
                 Poll::Ready(result)
             }
@@ -367,6 +408,16 @@ impl Link {
         }
     }
 
+    /// Sends what was gathered in a turn of the driver, which is over.
+    pub(crate) fn poll_end_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.in_turn = false;
+        let flushed = self.poll_flush(cx);
+        if flushed.is_ready() && !self.engine_waits {
+            self.answered = None;
+        }
+        flushed
+    }
+
     /// Adds an answer of the server's own after everything that was sent.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
@@ -375,7 +426,7 @@ impl Link {
     /// Tells the peer that nothing more will come (TLS `close_notify`, then FIN).
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(open(&mut self.io)?).poll_shutdown(cx)
     }
 
     /// Reads and throws away. `Ok(0)` at the end.
@@ -388,13 +439,27 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        ready!(Pin::new(open(&mut self.io)?).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 
+/// The socket, while there is one.
+fn open(io: &mut Option<Transport>) -> io::Result<&mut Transport> {
+    io.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+}
+
 /// The connection's socket, as the HTTP engine holds it.
 pub(crate) struct Wire(pub(crate) Arc<Shared>);
+
+impl Drop for Wire {
+    /// After an upgrade nobody else ends the connection.
+    fn drop(&mut self) {
+        if self.0.is_given_away() {
+            self.0.release();
+        }
+    }
+}
 
 impl AsyncRead for Wire {
     fn poll_read(

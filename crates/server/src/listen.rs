@@ -148,6 +148,11 @@ impl Listener {
         Ok(Self { socket: Bound::Unix(listener), file, tls: None, name: None, inherited: false })
     }
 
+    /// Leaves the socket's file where it is when the listener goes.
+    pub(crate) fn keep_file(&mut self) {
+        self.file = None;
+    }
+
     /// A second handle of the same socket, for an event loop.
     pub(crate) fn share(&self) -> io::Result<Bound> {
         match &self.socket {

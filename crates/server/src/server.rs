@@ -21,7 +21,7 @@ use crate::arrival;
 use crate::connection::Context;
 use crate::drain::{Drain, DrainSettings, Report, Stage};
 use crate::error::{BoxError, Error, Result};
-use crate::limits::Limits;
+use crate::limits::{LONGEST, Limits};
 use crate::listen::{Bound, Listener, Local};
 use crate::tally::Counts;
 use crate::worker::{self, Arrival, Endpoint, Seat};
@@ -69,7 +69,7 @@ impl Builder {
         self.limits.check()?;
         let per_core = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let workers = self.workers.unwrap_or_else(per_core);
-        Ok(Server { listeners: self.listeners, limits: self.limits, workers })
+        Ok(Server { listeners: self.listeners, limits: self.limits.capped(), workers })
     }
 }
 
@@ -300,7 +300,12 @@ impl EventLoop {
                     () = seat.released.notified() => {}
                     _ = stages.wait_for(|stage| *stage == Stage::Cut) => {
                         // The sockets are shut; their tasks see it in this turn or the next.
-                        tokio::time::timeout(Duration::from_millis(200), seat.released.notified()).await.ok();
+                        let rest = async {
+                            while seat.tally.open.load(Relaxed) > 0 {
+                                seat.released.notified().await;
+                            }
+                        };
+                        tokio::time::timeout(Duration::from_millis(200), rest).await.ok();
                         break;
                     }
                 }
@@ -377,9 +382,11 @@ impl Running {
             }
         };
         self.drain.begin(settings);
+        // Whoever connects from here on is refused at once, or served by a successor on the same port.
+        self.listeners.clear();
         let began = self.drain.began().unwrap_or_else(Instant::now);
         let mut report = Report { open_at_start: self.drain.open_at_start(), ..Report::default() };
-        if !self.ends_before(began + settings.deadline, left) {
+        if !self.ends_before(self.drain.deadline().unwrap_or(began), left) {
             (report.cut, report.closed_idle) = self.drain.cut();
         }
         for thread in self.threads.drain(..) {
@@ -396,11 +403,22 @@ impl Running {
         while left > 0 {
             match self.control.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Message::LoopEnded) => left -= 1,
-                Ok(Message::Stop(again)) => deadline = deadline.min(Instant::now() + again.deadline),
+                Ok(Message::Stop(again)) => {
+                    deadline = deadline.min(Instant::now() + again.deadline.min(LONGEST));
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
             }
         }
         true
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The loops serve on; so the files of their Unix sockets stay.
+        for listener in &mut self.listeners {
+            listener.keep_file();
+        }
     }
 }
 

@@ -92,42 +92,45 @@ pub(crate) async fn accept(
 ) -> io::Result<()> {
     let listener = Listening::register(listener)?;
     let Some(seat) = seats.get(own) else { return Ok(()) };
-    let accepting = async {
-        loop {
+    let mut failing = false;
+    loop {
+        let next = async {
             // Wait for room without taking it: other listeners and loops wait for the same connections.
             if room.available_permits() == 0 {
                 count(&seat.tally.accept_waits);
                 drop(room.acquire().await);
             }
-            match accept_one(&listener).await {
-                Ok((socket, peer)) => {
-                    count(&seat.tally.accepted);
-                    // Another loop may have been faster to the last place; then this one connection waits here.
-                    let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-                    let to = least_loaded(&seats, own);
-                    // The socket is known to this loop's event queue; another loop takes it bare.
-                    let socket = if to == own { Ok(Accepted::Here(socket)) } else { socket.into_bare() };
-                    if let (Ok(socket), Some(seat)) = (socket, seats.get(to)) {
-                        send(seat, Arrival { socket, peer, endpoint: Arc::clone(&endpoint), permit });
-                    }
-                }
-                Err(error) => {
-                    count(&seat.tally.accept_errors);
-                    if !is_passing(&error) {
-                        tracing::warn!(%error, address = %endpoint.local, "cannot accept; trying again");
-                        // Until a descriptor is free again there is nothing to wait for but time.
-                        tokio::time::sleep(PAUSE).await;
-                    }
+            accept_one(&listener).await
+        };
+        let next = tokio::select! {
+            biased;
+            _ = stages.wait_for(|stage| *stage >= Stage::Draining) => return Ok(()),
+            next = next => next,
+        };
+        match next {
+            Ok((socket, peer)) => {
+                failing = false;
+                count(&seat.tally.accepted);
+                // Another loop may have been faster to the last place; then this one connection waits here.
+                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
+                let to = least_loaded(&seats, own);
+                // The socket is known to this loop's event queue; another loop takes it bare.
+                let socket = if to == own { Ok(Accepted::Here(socket)) } else { socket.into_bare() };
+                if let (Ok(socket), Some(seat)) = (socket, seats.get(to)) {
+                    send(seat, Arrival { socket, peer, endpoint: Arc::clone(&endpoint), permit });
                 }
             }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                count(&seat.tally.accept_errors);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, address = %endpoint.local, "cannot accept; trying again");
+                }
+                // Until a descriptor is free again there is nothing to wait for but time.
+                tokio::time::sleep(PAUSE).await;
+            }
         }
-    };
-    tokio::select! {
-        biased;
-        _ = stages.wait_for(|stage| *stage >= Stage::Draining) => {}
-        () = accepting => {}
     }
-    Ok(())
 }
 
 /// The peer was gone before it was accepted: no reason to pause.

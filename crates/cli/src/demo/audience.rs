@@ -5,7 +5,6 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,12 +22,6 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Everything below `/api` is for programs; elsewhere, whoever accepts HTML
-    /// is a person with a browser.
-    pub(crate) fn of(head: &Parts) -> Self {
-        Self::from_head(&head.uri, &head.headers)
-    }
-
     /// `problem` in the form this audience reads.
     pub(crate) fn answer(self, problem: &Problem) -> Response {
         let mut response = problem.clone().into_response();
@@ -36,6 +29,8 @@ impl Audience {
         response
     }
 
+    /// Everything below `/api` is for programs; elsewhere, whoever accepts HTML
+    /// is a person with a browser.
     pub(crate) fn from_head(uri: &Uri, headers: &HeaderMap) -> Self {
         let path = uri.path();
         let api = path == "/api" || path.starts_with("/api/");

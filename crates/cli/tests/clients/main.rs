@@ -7,6 +7,7 @@
 #[path = "../narae.rs"]
 mod narae;
 #[path = "../program.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod program;
 
 mod browser;
@@ -22,15 +23,15 @@ use std::process::Command;
 use program::Program;
 
 /// The demo on two ports of its own.
-pub struct Demo {
+pub(crate) struct Demo {
     _program: Program,
-    pub plain: SocketAddr,
-    pub tls: SocketAddr,
+    pub(crate) plain: SocketAddr,
+    pub(crate) tls: SocketAddr,
     _home: tempfile::TempDir,
 }
 
 impl Demo {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut program =
             narae::start(home.path(), &["demo", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]);
@@ -39,28 +40,28 @@ impl Demo {
         Self { _program: program, plain, tls, _home: home }
     }
 
-    pub fn http(&self, path: &str) -> String {
+    pub(crate) fn http(&self, path: &str) -> String {
         format!("http://{}{path}", self.plain)
     }
 
-    pub fn https(&self, path: &str) -> String {
+    pub(crate) fn https(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.tls.port())
     }
 }
 
 /// A program from outside: where `xtask` found it, or by its name.
-pub fn outside(variable: &str, name: &str) -> Command {
+pub(crate) fn outside(variable: &str, name: &str) -> Command {
     Command::new(std::env::var_os(variable).unwrap_or_else(|| name.into()))
 }
 
 /// A script beside these tests.
-pub fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
 /// Runs a command that must succeed; what it wrote.
 #[track_caller]
-pub fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);

@@ -5,6 +5,7 @@
 #[path = "../narae.rs"]
 mod narae;
 #[path = "../program.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod program;
 
 mod demo;

@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::Response;
+use narae_server::Connection;
 use pin_project_lite::pin_project;
 use tower::Service;
 
@@ -63,6 +64,8 @@ struct Head {
     uri: Uri,
     accept: Option<HeaderValue>,
     request_id: Option<HeaderValue>,
+    /// Counts panics.
+    connection: Option<Connection>,
 }
 
 impl Head {
@@ -73,6 +76,7 @@ impl Head {
             uri: request.uri().clone(),
             accept: headers.get(ACCEPT).cloned(),
             request_id: headers.get(X_REQUEST_ID).cloned(),
+            connection: request.extensions().get().cloned(),
         }
     }
 
@@ -127,6 +131,9 @@ where
             Ok(response) if response.extensions().get::<Failure>().is_none() => response,
             Ok(response) => settle(response, &head.into_context(), this.page.as_ref()),
             Err(panic) => {
+                if let Some(connection) = &head.connection {
+                    connection.count_panic();
+                }
                 let context = head.into_context();
                 log(&context, "panicked", &message(panic.as_deref()));
                 identify(context.answer(this.page.as_ref()), &context)

@@ -77,6 +77,7 @@ fn a_panic_becomes_the_same_page_and_the_connection_lives() {
     assert!(answer.body.contains("panic-1") && !answer.body.contains(SECRET), "{}", answer.body);
     assert_eq!(answer.header("connection"), None);
     assert_eq!(client.get("/").body, "fine");
+    assert_eq!(site.running().counts().panics, 1);
     let logged = messages::with("panic-1");
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(logged[0].contains("handler panicked") && logged[0].contains(SECRET), "{logged:?}");

@@ -162,7 +162,7 @@ fn an_inherited_socket_that_is_named_https_speaks_tls() {
 fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", "ulimit -Hn 400; ulimit -Sn 300; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -Sn 300; ulimit -Hn 400; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap());
     shell.args(["--exact", "run::program", "--nocapture", "--test-threads=1"]);
     let mut program = Program::start(shell);

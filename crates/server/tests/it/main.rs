@@ -8,6 +8,7 @@ mod site;
 mod h2_frames;
 
 mod drain;
+mod honest_peers;
 mod limits;
 mod listeners;
 mod protocols;

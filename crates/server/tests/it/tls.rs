@@ -46,7 +46,7 @@ impl Files {
 }
 
 #[track_caller]
-fn check_error(tls: Tls, want: &[&str]) {
+fn check_error(tls: &Tls, want: &[&str]) {
     let error = tls.load().unwrap_err().to_string();
     for want in want {
         assert!(error.contains(want), "{error:?} lacks {want:?}");
@@ -73,7 +73,7 @@ fn certificate_and_key_may_share_a_file() {
 
 #[test]
 fn a_missing_file_is_named() {
-    check_error(Tls::pem("/nowhere/cert.pem", "/nowhere/key.pem"), &["/nowhere/cert.pem: No such file"]);
+    check_error(&Tls::pem("/nowhere/cert.pem", "/nowhere/key.pem"), &["/nowhere/cert.pem: No such file"]);
 }
 
 #[test]
@@ -82,18 +82,18 @@ fn a_damaged_file_is_named_with_its_line() {
     let (certificate, key) = files.pair(&PKCS_ECDSA_P256_SHA256);
     let text = fs::read_to_string(&certificate).unwrap();
     let damaged = files.write("damaged.pem", &text.replacen("MII", "M#I", 1));
-    check_error(Tls::pem(damaged, &key), &["damaged.pem:2: '#' is not base64"]);
+    check_error(&Tls::pem(damaged, &key), &["damaged.pem:2: '#' is not base64"]);
     let cut = files.write("cut.pem", &text[..200]);
-    check_error(Tls::pem(cut, key), &["cut.pem:1: CERTIFICATE has no END"]);
+    check_error(&Tls::pem(cut, key), &["cut.pem:1: CERTIFICATE has no END"]);
 }
 
 #[test]
 fn files_that_are_swapped_are_named() {
     let files = Files::new();
     let (certificate, key) = files.pair(&PKCS_ECDSA_P256_SHA256);
-    check_error(Tls::pem(&key, &certificate), &["key.pem: holds no certificate (it holds PRIVATE KEY)"]);
+    check_error(&Tls::pem(&key, &certificate), &["key.pem: holds no certificate (it holds PRIVATE KEY)"]);
     check_error(
-        Tls::pem(&certificate, &certificate),
+        &Tls::pem(&certificate, &certificate),
         &["cert.pem: holds no private key (it holds CERTIFICATE)"],
     );
 }
@@ -103,7 +103,7 @@ fn a_key_of_another_certificate_is_named() {
     let (files, others) = (Files::new(), Files::new());
     let (certificate, _) = files.pair(&PKCS_ECDSA_P256_SHA256);
     let (_, key) = others.pair(&PKCS_ECDSA_P256_SHA256);
-    check_error(Tls::pem(certificate, key), &["key.pem: this key does not belong to", "cert.pem"]);
+    check_error(&Tls::pem(certificate, key), &["key.pem: this key does not belong to", "cert.pem"]);
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn an_expired_certificate_says_since_when() {
     let now = SystemTime::now();
     let files = Files::new();
     let (certificate, key) = files.dated(now - 10 * day, now - day);
-    check_error(Tls::pem(certificate, key), &["cert.pem: the certificate expired on "]);
+    check_error(&Tls::pem(certificate, key), &["cert.pem: the certificate expired on "]);
     let (certificate, key) = files.dated(now + day, now + 10 * day);
-    check_error(Tls::pem(certificate, key), &["cert.pem: the certificate is not valid before "]);
+    check_error(&Tls::pem(certificate, key), &["cert.pem: the certificate is not valid before "]);
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn an_encrypted_key_says_how_to_decrypt_it() {
     let (certificate, _) = files.pair(&PKCS_ECDSA_P256_SHA256);
     let pkcs8 = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let key = files.write("locked.pem", pkcs8);
-    check_error(Tls::pem(&certificate, key), &["locked.pem:1: the key is encrypted", "openssl pkey -in"]);
+    check_error(&Tls::pem(&certificate, key), &["locked.pem:1: the key is encrypted", "openssl pkey -in"]);
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIB\n\
                -----END RSA PRIVATE KEY-----\n";
     let key = files.write("old.pem", old);
-    check_error(Tls::pem(&certificate, key), &["old.pem:1: the key is encrypted"]);
+    check_error(&Tls::pem(&certificate, key), &["old.pem:1: the key is encrypted"]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn der_instead_of_pem_is_guessed() {
     let (certificate, _) = files.pair(&PKCS_ECDSA_P256_SHA256);
     let der = files.folder.path().join("cert.der");
     fs::write(&der, [0x30, 0x82, 0x01, 0x00, 0xff]).unwrap();
-    check_error(Tls::pem(der, certificate), &["cert.der: holds no certificate", "is it DER?"]);
+    check_error(&Tls::pem(der, certificate), &["cert.der: holds no certificate", "is it DER?"]);
 }
 
 #[test]

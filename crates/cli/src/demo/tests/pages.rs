@@ -139,7 +139,7 @@ async fn a_panic_can_be_answered_for_the_audience_that_asked() {
         ("/api/users", "text/html", "application/problem+json"),
     ] {
         let (head, _) = request("GET", path, &[("accept", accept)], "").into_parts();
-        let response = internal_error(Audience::of(&head));
+        let response = internal_error(Audience::from_head(&head.uri, &head.headers));
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["content-type"], content_type);
         assert!(response.headers().contains_key("content-security-policy"));
