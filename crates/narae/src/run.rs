@@ -14,7 +14,7 @@ use narae_server::{Counts, DrainSettings, Listener, Local, Report, Server, Stopp
 use crate::access::Logged;
 use crate::app::App;
 use crate::banner::{Banner, Line};
-use crate::connect_info::WithConnectInfo;
+use crate::connect_info;
 use crate::error::Result;
 use crate::failure::{ErrorPage, Guarded};
 use crate::settings::{self, Flags, Settings, Sources};
@@ -103,7 +103,7 @@ impl App {
         let Settings { limits, workers, drain, log, .. } = settings;
         let log = log.open()?;
         let addresses: Vec<Line> = sockets.listeners.iter().map(Line::of).collect();
-        let mut builder = Server::builder().limits(limits);
+        let mut builder = Server::builder().limits(limits).describe(connect_info::describe);
         if let Some(count) = workers {
             builder = builder.workers(count);
         }
@@ -125,13 +125,9 @@ impl App {
 }
 
 /// The application with everything that stands around it, the outermost first: the access log, which sees
-/// what the client sees; the failures; what axum expects of a server.
-fn layered(
-    router: Router,
-    log: Option<&AccessLog>,
-    page: Option<ErrorPage>,
-) -> Logged<Guarded<WithConnectInfo<Router>>> {
-    Logged::new(Guarded::new(WithConnectInfo(router), page), log)
+/// what the client sees; the failures.
+fn layered(router: Router, log: Option<&AccessLog>, page: Option<ErrorPage>) -> Logged<Guarded<Router>> {
+    Logged::new(Guarded::new(router, page), log)
 }
 
 fn say(text: &str) {

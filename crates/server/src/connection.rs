@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
-use http::Method;
 use http::uri::PathAndQuery;
+use http::{Extensions, Method};
 
 use crate::drain::{Cut, Drain, Shutdown};
 use crate::limits::Limits;
@@ -23,6 +23,9 @@ use crate::worker::Admission;
 #[derive(Clone)]
 pub struct Connection(pub(crate) Arc<Shared>);
 
+/// Adds request extensions that hold for a whole connection.
+pub(crate) type Describe = fn(&Connection, &mut Extensions);
+
 /// What one event loop and its connections share.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
@@ -30,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) drain: Drain,
     /// Which event loop this is, from 0.
     pub(crate) worker: usize,
+    pub(crate) describe: Option<Describe>,
 }
 
 pub(crate) struct Shared {

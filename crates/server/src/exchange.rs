@@ -16,7 +16,7 @@ use std::time::Instant;
 use axum_core::body::Body;
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, EXPECT, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -35,11 +35,29 @@ use crate::tally::{count, count_here};
 pub(crate) struct Exchange<S> {
     service: S,
     shared: Arc<Shared>,
+    /// What every request of this connection says of it; cloned into each.
+    extensions: Extensions,
 }
+
+/// Types that only make room: an empty map of extensions grows again and again on its way through a router.
+#[derive(Clone)]
+struct Room<const N: u8>;
 
 impl<S> Exchange<S> {
     pub(crate) fn new(service: S, shared: Arc<Shared>) -> Self {
-        Self { service, shared }
+        let mut extensions = Extensions::new();
+        // Room for these, for what a router adds and for a body: made once, since a clone keeps it.
+        extensions.insert(Room::<0>);
+        extensions.insert(Room::<1>);
+        extensions.insert(Room::<2>);
+        extensions.insert(Room::<3>);
+        extensions.clear();
+        let connection = Connection(Arc::clone(&shared));
+        if let Some(describe) = shared.context.describe {
+            describe(&connection, &mut extensions);
+        }
+        extensions.insert(connection);
+        Self { service, shared, extensions }
     }
 }
 
@@ -87,7 +105,7 @@ impl<S> Exchange<S> {
         has_body: bool,
     ) -> (Request<Body>, Option<Arc<BodyState>>) {
         let extensions = request.extensions_mut();
-        extensions.insert(Connection(Arc::clone(&self.shared)));
+        extensions.extend(self.extensions.clone());
         if !has_body {
             return (request.map(|_| Body::empty()), None);
         }

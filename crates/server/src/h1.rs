@@ -42,7 +42,8 @@ where
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
     let engine = builder(&shared.context.limits).serve_connection(io, exchange);
-    let mut driver = Driver { engine: Some(Engine::Http(engine)), timer: None, shared: Arc::clone(&shared) };
+    let mut driver =
+        Driver { engine: Some(Engine::Http(engine)), timer: None, armed: false, shared: Arc::clone(&shared) };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     // The engine may still hold an unfinished answer; what follows goes after what was sent.
     drop(driver);
@@ -104,6 +105,8 @@ where
 {
     engine: Option<Engine<S, B>>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer knows whom to wake.
+    armed: bool,
     shared: Arc<Shared>,
 }
 
@@ -188,6 +191,7 @@ where
     }
 
     fn arm(&mut self, deadline: Instant) {
+        self.armed = false;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(deadline.into()),
             None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
@@ -198,6 +202,11 @@ where
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
+            // Asked once, it wakes this task by itself; asking again costs more than looking.
+            if self.armed && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.armed = true;
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

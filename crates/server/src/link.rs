@@ -25,9 +25,6 @@ use crate::socket::Transport;
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
 const GATHER: usize = 16 * 1024;
 
-/// What an idle connection keeps of its buffer.
-const KEEP: usize = 1024;
-
 /// What the server waits for on an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -391,9 +388,6 @@ impl Link {
         }
         self.out.clear();
         self.out_sent = 0;
-        if self.out.capacity() > KEEP && self.phase == Phase::Idle {
-            self.out = Vec::new();
-        }
         match Pin::new(open(&mut self.io)?).poll_flush(cx) {
             Poll::Ready(result) => {
                 if !self.engine_waits {

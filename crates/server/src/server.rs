@@ -12,13 +12,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use axum_core::body::Body;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body as HttpBody;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, mpsc as queue};
 
 use crate::arrival;
-use crate::connection::Context;
+use crate::connection::{Connection, Context, Describe};
 use crate::drain::{Drain, DrainSettings, Report, Stage};
 use crate::error::{BoxError, Error, Result};
 use crate::limits::{LONGEST, Limits};
@@ -32,6 +32,7 @@ pub struct Builder {
     listeners: Vec<Listener>,
     limits: Limits,
     workers: Option<NonZeroUsize>,
+    describe: Option<Describe>,
 }
 
 impl Builder {
@@ -57,6 +58,14 @@ impl Builder {
         self
     }
 
+    /// Adds request extensions that are the same for all requests of a connection. `describe` runs once for
+    /// each connection; what it inserts is cloned into each request.
+    #[must_use]
+    pub fn describe(mut self, describe: fn(&Connection, &mut Extensions)) -> Self {
+        self.describe = Some(describe);
+        self
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -69,7 +78,12 @@ impl Builder {
         self.limits.check()?;
         let per_core = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let workers = self.workers.unwrap_or_else(per_core);
-        Ok(Server { listeners: self.listeners, limits: self.limits.capped(), workers })
+        Ok(Server {
+            listeners: self.listeners,
+            limits: self.limits.capped(),
+            workers,
+            describe: self.describe,
+        })
     }
 }
 
@@ -79,12 +93,13 @@ pub struct Server {
     listeners: Vec<Listener>,
     limits: Limits,
     workers: NonZeroUsize,
+    describe: Option<Describe>,
 }
 
 impl Server {
     /// Begins with no listener and default limits.
     pub fn builder() -> Builder {
-        Builder { listeners: Vec::new(), limits: Limits::default(), workers: None }
+        Builder { listeners: Vec::new(), limits: Limits::default(), workers: None, describe: None }
     }
 
     /// How many event loops will serve.
@@ -137,6 +152,7 @@ impl Server {
                 tally,
                 drain: drain.clone(),
                 worker: number,
+                describe: self.describe,
             });
             loops.push(EventLoop {
                 context,

@@ -6,6 +6,8 @@ const status = document.getElementById('status');
 for (const block of document.querySelectorAll('.commands pre')) {
   const code = block.querySelector('code');
   code.textContent = code.textContent.replaceAll('$SITE', location.origin);
+  // Nobody vouches for the development certificate; curl has to be told.
+  if (location.protocol === 'https:') code.textContent = code.textContent.replaceAll('curl -i', 'curl -ik');
   block.tabIndex = 0;
   const title = block.parentElement.querySelector('h3').textContent;
   const button = document.createElement('button');
