@@ -222,3 +222,51 @@ fn a_refused_upgrade_leaves_an_ordinary_connection() {
         }
     }
 }
+
+/// A service that is not ready at once, fails, or panics before it has a future.
+#[derive(Clone)]
+struct Moody {
+    asked: bool,
+}
+
+impl tower::Service<Request<Body>> for Moody {
+    type Response = Response<Body>;
+    type Error = std::io::Error;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        if std::mem::replace(&mut self.asked, true) {
+            return std::task::Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match request.uri().path() {
+            "/fails" => std::future::ready(Err(std::io::Error::other("secret"))),
+            "/panics" => panic!("on purpose"),
+            _ => std::future::ready(Ok(Response::new(Body::from("ready")))),
+        }
+    }
+}
+
+#[test]
+fn a_service_may_be_not_ready_may_fail_and_may_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for asked in [false, true] {
+        let site = Site::of(Moody { asked });
+        for (path, status, body) in [
+            ("/", 200, "ready"),
+            ("/fails", 500, "500 Internal Server Error\n"),
+            ("/panics", 500, "500 Internal Server Error\n"),
+            ("/", 200, "ready"),
+        ] {
+            for way in ALL {
+                let response = runtime.block_on(fetch(&site, way, request(Method::GET, path, "")));
+                assert_eq!(response.status(), status, "{way:?} {path}");
+                assert_eq!(String::from_utf8_lossy(response.body()), body, "{way:?} {path}");
+            }
+        }
+    }
+}

@@ -46,7 +46,22 @@ impl Site {
         Self::start(router, limits, 1, tls)
     }
 
-    fn start(router: Router, limits: Limits, workers: usize, tls: TlsConfig) -> Self {
+    /// Serves something that is no router.
+    pub fn of<S>(service: S) -> Self
+    where
+        S: tower::Service<Request, Response = axum::response::Response> + Clone + Send + 'static,
+        S::Error: Into<narae_server::BoxError>,
+        S::Future: Send,
+    {
+        Self::start(service, Limits::default(), 1, development())
+    }
+
+    fn start<S>(service: S, limits: Limits, workers: usize, tls: TlsConfig) -> Self
+    where
+        S: tower::Service<Request, Response = axum::response::Response> + Clone + Send + 'static,
+        S::Error: Into<narae_server::BoxError>,
+        S::Future: Send,
+    {
         let server = Server::builder()
             .listen(Listener::tcp("127.0.0.1:0").unwrap())
             .listen(Listener::tcp("127.0.0.1:0").unwrap().tls(tls))
@@ -54,7 +69,7 @@ impl Site {
             .workers(NonZeroUsize::new(workers).unwrap())
             .build()
             .unwrap();
-        let running = server.start(|| async { Ok::<_, Infallible>(router) }).unwrap();
+        let running = server.start(|| async { Ok::<_, Infallible>(service) }).unwrap();
         let plain = running.address(0).unwrap();
         let tls = running.address(1).unwrap();
         Self { running: Some(running), plain, tls }
