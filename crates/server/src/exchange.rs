@@ -10,7 +10,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum_core::body::Body;
@@ -92,31 +92,7 @@ where
         }
         let (request, body) = self.hand_over(request, has_body);
         ticket.body = body;
-        let mut service = self.service.clone();
-        // A router is ready at once, and then nothing of the request needs to be kept and moved.
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(())) => {
-                    Ok(State::Running { future: service.call(request), waits_for_upgrade })
-                }
-                Poll::Ready(Err(error)) => Err(error.into()),
-                Poll::Pending => {
-                    let future = Box::pin(Oneshot::new(service, request));
-                    Ok(State::Waiting { future, waits_for_upgrade })
-                }
-            }
-        }));
-        let state = match called {
-            Ok(Ok(state)) => state,
-            Ok(Err(error)) => {
-                report_failure(Some(&ticket), &*error);
-                State::Refused { refusal: Refusal::Handler }
-            }
-            Err(panic) => {
-                report_panic(Some(&ticket), &*panic);
-                State::Refused { refusal: Refusal::Handler }
-            }
-        };
+        let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
         Answering { state, ticket: Some(ticket) }
     }
 }
@@ -188,8 +164,7 @@ pin_project! {
         S: tower::Service<Request<Body>>,
     {
         Refused { refusal: Refusal },
-        Running { #[pin] future: S::Future, waits_for_upgrade: bool },
-        Waiting { future: Pin<Box<Oneshot<S, Request<Body>>>>, waits_for_upgrade: bool },
+        Running { #[pin] future: Oneshot<S, Request<Body>>, waits_for_upgrade: bool },
     }
 }
 
@@ -204,26 +179,29 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let ticket = this.ticket.as_ref();
-        let mut state = this.state.project();
-        if let StateProjection::Running { waits_for_upgrade, .. }
-        | StateProjection::Waiting { waits_for_upgrade, .. } = &mut state
-            && std::mem::take(*waits_for_upgrade)
-        {
-            // The driver lets the engine give the socket away, which it must do before the answer.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let polled = catch_unwind(AssertUnwindSafe(|| match state {
-            StateProjection::Refused { refusal } => Poll::Ready(Err(*refusal)),
-            StateProjection::Running { future, .. } => settle(future.poll(cx), ticket),
-            StateProjection::Waiting { future, .. } => settle(future.as_mut().poll(cx), ticket),
-        }));
-        let outcome = match polled {
-            Ok(polled) => ready!(polled),
-            Err(panic) => {
-                report_panic(ticket, &*panic);
-                Err(Refusal::Handler)
+        let outcome = match this.state.project() {
+            StateProjection::Refused { refusal } => Err(*refusal),
+            StateProjection::Running { future, waits_for_upgrade } => {
+                if std::mem::take(waits_for_upgrade) {
+                    // The driver lets the engine give the socket away, which it must do before the answer.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let ticket = this.ticket.as_ref();
+                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(result) => match ready!(result) {
+                        Ok(response) => Ok(response),
+                        Err(error) => {
+                            let error = error.into();
+                            tracing::error!(%error, request = %Named(ticket), "service failed");
+                            Err(Refusal::Handler)
+                        }
+                    },
+                    Err(panic) => {
+                        report_panic(ticket, &*panic);
+                        Err(Refusal::Handler)
+                    }
+                }
             }
         };
         let Some(ticket) = this.ticket.take() else {
@@ -232,17 +210,6 @@ where
         };
         Poll::Ready(Ok(finish(outcome, ticket)))
     }
-}
-
-/// A service's own error is for the log; the peer gets a 500.
-fn settle<R, E: Into<BoxError>>(
-    polled: Poll<Result<R, E>>,
-    ticket: Option<&Ticket>,
-) -> Poll<Result<R, Refusal>> {
-    polled.map_err(|error| {
-        report_failure(ticket, &*error.into());
-        Refusal::Handler
-    })
 }
 
 /// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.
@@ -296,10 +263,6 @@ impl std::fmt::Display for Named<'_> {
         let path = request.target.as_ref().map_or("*", |target| target.path());
         write!(f, "{} {path} #{}", request.method, request.number)
     }
-}
-
-fn report_failure(ticket: Option<&Ticket>, error: &(dyn std::error::Error + Send + Sync)) {
-    tracing::error!(%error, request = %Named(ticket), "service failed");
 }
 
 fn report_panic(ticket: Option<&Ticket>, panic: &(dyn Any + Send)) {
