@@ -103,6 +103,14 @@ impl Client {
         }
     }
 
+    /// How many certificates the server sent.
+    pub fn certificates(&self) -> usize {
+        match &self.stream {
+            Stream::Plain(_) => 0,
+            Stream::Tls(stream) => stream.conn.peer_certificates().map_or(0, <[_]>::len),
+        }
+    }
+
     pub fn socket(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(socket) => socket,

@@ -174,3 +174,34 @@ fn an_older_version_than_the_minimum_is_refused() {
     assert!(Client::tls_versions(&site, &[&rustls::version::TLS12]).is_err());
     assert!(Client::tls_versions(&site, &[&rustls::version::TLS13]).is_ok());
 }
+
+/// Files with keys in the older forms, which tools still write.
+fn kept(name: &str) -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(name)
+}
+
+#[test]
+fn keys_in_pkcs1_and_sec1_are_read_and_serve() {
+    for name in ["rsa-pkcs1", "ec-sec1"] {
+        let (certificate, key) = (kept(&format!("{name}.pem")), kept(&format!("{name}.key")));
+        let text = fs::read_to_string(&key).unwrap();
+        assert!(text.contains("BEGIN RSA PRIVATE KEY") || text.contains("BEGIN EC PRIVATE KEY"));
+        let tls = Tls::pem(certificate, key).load().unwrap();
+        let site = Site::serving(crate::site::routes(), Limits::default(), tls);
+        let mut client = Client::tls(&site, &[b"http/1.1"]);
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.reply().body, "Hello, World!", "{name}");
+    }
+}
+
+#[test]
+fn the_chain_is_sent_from_one_file_or_from_two() {
+    let files = Files::new();
+    let (leaf, authority) = (kept("ec-sec1.pem"), kept("authority.pem"));
+    let both = fs::read_to_string(&leaf).unwrap() + &fs::read_to_string(&authority).unwrap();
+    let both = files.write("both.pem", &both);
+    for tls in [Tls::pem(both, kept("ec-sec1.key")), Tls::pem(leaf, kept("ec-sec1.key")).chain(authority)] {
+        let site = Site::serving(crate::site::routes(), Limits::default(), tls.load().unwrap());
+        assert_eq!(Client::tls(&site, &[b"http/1.1"]).certificates(), 2);
+    }
+}
