@@ -9,19 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
-use axum_core::body::Body;
 use bytes::BytesMut;
-use http::{Request, Response};
-use http_body::Body as HttpBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::answer::Refusal;
+use crate::application::Application;
 use crate::connection::{Context, Protocol, Shared, TlsSession};
 use crate::drain::Stage;
-use crate::error::BoxError;
 use crate::h2_frames::{FrameMeter, PREFACE};
 use crate::link::Link;
 use crate::socket::{Socket, Transport};
@@ -34,14 +31,9 @@ use crate::{h1, h2};
 const FIRST_READ: usize = 4 * 1024;
 
 /// Serves one connection from its arrival to its end.
-pub(crate) async fn serve<S, B>(arrival: Arrival, context: Arc<Context>, seat: Seat, service: S)
+pub(crate) async fn serve<S>(arrival: Arrival, context: Arc<Context>, seat: Seat, service: S)
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     let Arrival { socket, peer, endpoint, permit } = arrival;
     let admission = Admission::new(&context, &seat, permit);

@@ -24,6 +24,7 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 
 use crate::answer::Refusal;
+use crate::application::Application;
 use crate::body::{BodyStage, BodyState, RequestBody, refusal};
 use crate::body_limit::BodyControl;
 use crate::connection::{Connection, Protocol, Shared};
@@ -61,14 +62,11 @@ impl<S> Exchange<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Exchange<S>
+impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
-    type Response = Response<ResponseBody<B>>;
+    type Response = Response<ResponseBody<S::Content>>;
     type Error = Infallible;
     type Future = Answering<S>;
 
@@ -168,14 +166,11 @@ pin_project! {
     }
 }
 
-impl<S, B> Future for Answering<S>
+impl<S> Future for Answering<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
-    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+    type Output = Result<Response<ResponseBody<S::Content>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

@@ -9,18 +9,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum_core::body::Body;
-use http::{Request, Response};
 use http_body::Body as HttpBody;
 use hyper::server::conn::http1::{Builder, Connection, UpgradeableConnection};
 use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
 use crate::answer::Refusal;
+use crate::application::Application;
 use crate::body::BodyStage;
 use crate::close::{self, Manner};
 use crate::connection::{Shared, earlier};
-use crate::error::BoxError;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::link::{Fault, Leftover, Link, Phase, Wire};
@@ -30,20 +28,14 @@ use crate::tally::count;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Serves requests until the connection ends.
-pub(crate) async fn serve<S, B>(shared: Arc<Shared>, service: S)
+pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S)
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
     let engine = builder(&shared.context.limits).serve_connection(io, exchange);
-    let mut driver =
-        Driver { engine: Some(Engine::Http(engine)), timer: None, armed: false, shared: Arc::clone(&shared) };
+    let mut driver = Driver { engine: Some(Engine::Http(engine)), timer: None, shared: Arc::clone(&shared) };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     // The engine may still hold an unfinished answer; what follows goes after what was sent.
     drop(driver);
@@ -85,39 +77,26 @@ enum End {
     Cut,
 }
 
-enum Engine<S, B>
+enum Engine<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     Http(Connection<TokioIo<Wire>, Exchange<S>>),
     Upgradeable(UpgradeableConnection<TokioIo<Wire>, Exchange<S>>),
 }
 
-struct Driver<S, B>
+struct Driver<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
-    engine: Option<Engine<S, B>>,
+    engine: Option<Engine<S>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer knows whom to wake.
-    armed: bool,
     shared: Arc<Shared>,
 }
 
-impl<S, B> Driver<S, B>
+impl<S> Driver<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.shared.driver.register(cx.waker());
@@ -191,7 +170,6 @@ where
     }
 
     fn arm(&mut self, deadline: Instant) {
-        self.armed = false;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(deadline.into()),
             None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
@@ -202,11 +180,7 @@ where
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
-            // Asked once, it wakes this task by itself; asking again costs more than looking.
-            if self.armed && !timer.is_elapsed() {
-                return Poll::Pending;
-            }
-            self.armed = true;
+            // Asked in every turn: one in which the task has used up its share of the loop does not count.
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum_core::body::Body;
-use http::{Request, Response};
-use http_body::Body as HttpBody;
 use hyper::server::conn::http2::{Builder, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Sleep;
 
+use crate::application::Application;
 use crate::close::{self, Manner};
 use crate::connection::{Shared, after, earlier};
-use crate::error::BoxError;
 use crate::exchange::Exchange;
 use crate::h2_frames::FrameMeter;
 use crate::limits::Limits;
@@ -26,14 +23,9 @@ use crate::tally::count;
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Serves requests until the connection ends.
-pub(crate) async fn serve<S, B>(shared: Arc<Shared>, service: S)
+pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S)
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
@@ -85,14 +77,9 @@ trait Engine: Future<Output = Result<(), hyper::Error>> + Unpin {
     fn say_goodbye(&mut self);
 }
 
-impl<S, B> Engine for Connection<TokioIo<Wire>, Exchange<S>, TokioExecutor>
+impl<S> Engine for Connection<TokioIo<Wire>, Exchange<S>, TokioExecutor>
 where
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     fn say_goodbye(&mut self) {
         Pin::new(self).graceful_shutdown();

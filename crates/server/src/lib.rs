@@ -23,6 +23,7 @@
 mod error;
 mod limits;
 
+mod application;
 mod server;
 mod worker;
 
@@ -50,6 +51,7 @@ mod tally;
 
 pub use axum_core::body::Body;
 
+pub use application::Application;
 pub use body::BodyError;
 pub use body_limit::{BodyLimit, BodyLimited};
 pub use connection::{Connection, Protocol, TlsSession};

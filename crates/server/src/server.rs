@@ -11,12 +11,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use axum_core::body::Body;
-use http::{Extensions, Request, Response};
-use http_body::Body as HttpBody;
+use http::Extensions;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, mpsc as queue};
 
+use crate::application::Application;
 use crate::arrival;
 use crate::connection::{Connection, Context, Describe};
 use crate::drain::{Drain, DrainSettings, Report, Stage};
@@ -116,17 +115,12 @@ impl Server {
     ///
     /// [`Error::Factory`] with the factory's error, or [`Error::System`] if the system has no thread or
     /// event loop left.
-    pub fn start<F, Fut, S, E, B>(self, factory: F) -> Result<Running>
+    pub fn start<F, Fut, S, E>(self, factory: F) -> Result<Running>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S, E>>,
         E: Into<BoxError>,
-        S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: HttpBody + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError>,
+        S: Application,
     {
         let workers = self.workers.get();
         let drain = Drain::new();
@@ -217,7 +211,7 @@ struct EventLoop {
 }
 
 /// Starts a thread per loop. The first one makes the service; the others get clones of it.
-fn spawn<F, Fut, S, E, B>(
+fn spawn<F, Fut, S, E>(
     loops: Vec<EventLoop>,
     factory: F,
     started: &Sender<Result<()>>,
@@ -226,12 +220,7 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<S, E>>,
     E: Into<BoxError>,
-    S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    S: Application,
 {
     let mut threads = Vec::with_capacity(loops.len());
     let mut loops = loops.into_iter();
@@ -279,14 +268,9 @@ fn runtime() -> Result<Runtime> {
 
 impl EventLoop {
     /// Accepts and serves until the drain is over.
-    async fn run<S, B>(mut self, service: S, started: Sender<Result<()>>)
+    async fn run<S>(mut self, service: S, started: Sender<Result<()>>)
     where
-        S: tower::Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send,
-        B: HttpBody + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError>,
+        S: Application,
     {
         let own = self.context.worker;
         let Some(seat) = self.seats.get(own).cloned() else { return };
