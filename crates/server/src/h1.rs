@@ -1,7 +1,6 @@
 //! Drives one HTTP/1 connection: the engine, the timers, the server's own last words (RFC 9112).
 //!
-//! One timer serves every limit of time: it is armed for the nearest deadline and asked again when it
-//! fires, so that a request costs no timer of its own.
+//! One timer serves every limit of time, so that a request costs no timer of its own (`deadline`).
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,13 +11,13 @@ use std::time::{Duration, Instant};
 use http_body::Body as HttpBody;
 use hyper::server::conn::http1::{Builder, Connection, UpgradeableConnection};
 use hyper_util::rt::TokioIo;
-use tokio::time::Sleep;
 
 use crate::answer::Refusal;
 use crate::application::Application;
 use crate::body::BodyStage;
 use crate::close::{self, Manner};
 use crate::connection::{Shared, earlier};
+use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::link::{Fault, Leftover, Link, Phase, Wire};
@@ -35,7 +34,11 @@ where
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
     let engine = builder(&shared.context.limits).serve_connection(io, exchange);
-    let mut driver = Driver { engine: Some(Engine::Http(engine)), timer: None, shared: Arc::clone(&shared) };
+    let mut driver = Driver {
+        engine: Some(Engine::Http(engine)),
+        timer: DeadlineTimer::default(),
+        shared: Arc::clone(&shared),
+    };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     // The engine may still hold an unfinished answer; what follows goes after what was sent.
     drop(driver);
@@ -90,7 +93,7 @@ where
     S: Application,
 {
     engine: Option<Engine<S>>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: DeadlineTimer,
     shared: Arc<Shared>,
 }
 
@@ -149,14 +152,7 @@ where
         let deadline = deadline(&self.shared, &link);
         drop(link);
         match deadline {
-            // The rule between two turns: the timer is armed for then or earlier.
-            Some((at, _)) if self.timer.as_ref().is_some_and(|timer| timer.deadline() <= at.into()) => {
-                self.poll_timer(cx)
-            }
-            Some((at, _)) => {
-                self.arm(at);
-                self.poll_timer(cx)
-            }
+            Some((at, end)) => self.timer.poll(at, cx).map(|()| end),
             None => Poll::Pending,
         }
     }
@@ -167,33 +163,6 @@ where
             Some(Engine::Http(engine)) => Some(Engine::Upgradeable(engine.with_upgrades())),
             other => other,
         };
-    }
-
-    fn arm(&mut self, deadline: Instant) {
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(deadline.into()),
-            None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
-        }
-    }
-
-    /// Asks the timer; when it fires, ends the connection if its deadline has passed, or arms it for later.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        loop {
-            let Some(timer) = &mut self.timer else { return Poll::Pending };
-            // Asked in every turn: one in which the task has used up its share of the loop does not count.
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let next = deadline(&self.shared, &self.shared.link());
-            match next {
-                Some((at, end)) if Instant::now() >= at => return Poll::Ready(end),
-                Some((at, _)) => self.arm(at),
-                None => {
-                    self.timer = None;
-                    return Poll::Pending;
-                }
-            }
-        }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http2::{Builder, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::Sleep;
 
 use crate::application::Application;
 use crate::close::{self, Manner};
 use crate::connection::{Shared, after, earlier};
+use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::h2_frames::FrameMeter;
 use crate::limits::Limits;
@@ -30,7 +30,8 @@ where
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
     let engine = builder(&shared.context.limits).serve_connection(io, exchange);
-    let mut driver = Driver { engine, timer: None, shared: Arc::clone(&shared), leaving: None };
+    let mut driver =
+        Driver { engine, timer: DeadlineTimer::default(), shared: Arc::clone(&shared), leaving: None };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     drop(driver);
     finish(&shared, end).await;
@@ -65,7 +66,7 @@ enum End {
 
 struct Driver<E> {
     engine: E,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: DeadlineTimer,
     shared: Arc<Shared>,
     /// Since when the peer knows that the connection ends.
     leaving: Option<Instant>,
@@ -116,31 +117,17 @@ impl<E: Engine> Driver<E> {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        loop {
-            let Some((deadline, limit)) = self.deadline() else { return Poll::Pending };
-            match &mut self.timer {
-                Some(timer) if timer.deadline() <= deadline.into() => {}
-                Some(timer) => timer.as_mut().reset(deadline.into()),
-                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        let Some((deadline, limit)) = self.deadline() else { return Poll::Pending };
+        ready!(self.timer.poll(deadline, cx));
+        match limit {
+            Limit::Idle => {
+                self.leave();
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
-            let Some(timer) = &mut self.timer else { return Poll::Pending };
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if Instant::now() < deadline {
-                timer.as_mut().reset(deadline.into());
-                continue;
-            }
-            match limit {
-                Limit::Idle => {
-                    self.leave();
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Limit::HeaderBlock => return Poll::Ready(End::Calm("header block not complete in time")),
-                Limit::Stalled => return Poll::Ready(End::Silent),
-                Limit::Goodbye => return Poll::Ready(End::Engine),
-            }
+            Limit::HeaderBlock => Poll::Ready(End::Calm("header block not complete in time")),
+            Limit::Stalled => Poll::Ready(End::Silent),
+            Limit::Goodbye => Poll::Ready(End::Engine),
         }
     }
 

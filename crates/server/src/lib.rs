@@ -35,6 +35,7 @@ mod arrival;
 mod connection;
 mod link;
 
+mod deadline;
 mod h1;
 mod h2;
 mod h2_frames;

@@ -259,39 +259,35 @@ impl Link {
             return;
         }
         match &mut self.mode {
-            Mode::Http1 => {
-                let [a, b, c] = match bytes {
-                    [.., a, b, c] => [*a, *b, *c],
-                    [a, b] => [self.last[2], *a, *b],
-                    [a] => [self.last[1], self.last[2], *a],
-                    [] => self.last,
-                };
-                self.last = [a, b, c];
-                if self.phase == Phase::Idle {
-                    self.phase = Phase::Head;
-                    self.since = match self.now {
-                        Some(now) if self.in_turn => now,
-                        _ => *self.now.insert(Instant::now()),
-                    };
-                    self.line = Some(0);
-                }
-                if self.phase == Phase::Head
-                    && let Some(line) = self.line
-                {
-                    let end = bytes.iter().position(|byte| *byte == b'\n');
-                    let line = line + end.unwrap_or(bytes.len());
-                    if line > self.max_line {
-                        self.fault = Some(Fault::TargetTooLong);
-                    }
-                    self.line = end.is_none().then_some(line);
-                }
-            }
+            Mode::Http1 => self.observe_head(bytes),
             Mode::Http2(meter) => {
                 if let Verdict::Excess(what) = meter.recv(bytes, Instant::now()) {
                     self.fault = Some(Fault::Calm(what));
                 }
             }
             Mode::Raw => {}
+        }
+    }
+
+    fn observe_head(&mut self, bytes: &[u8]) {
+        self.last = match bytes {
+            [.., a, b, c] => [*a, *b, *c],
+            [a, b] => [self.last[2], *a, *b],
+            [a] => [self.last[1], self.last[2], *a],
+            [] => self.last,
+        };
+        if self.phase == Phase::Idle {
+            self.await_request(false);
+        }
+        if self.phase == Phase::Head
+            && let Some(line) = self.line
+        {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let line = line + end.unwrap_or(bytes.len());
+            if line > self.max_line {
+                self.fault = Some(Fault::TargetTooLong);
+            }
+            self.line = end.is_none().then_some(line);
         }
     }
 
