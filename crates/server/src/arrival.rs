@@ -1,17 +1,22 @@
 //! From an accepted socket to the right engine: TLS handshake, protocol, first byte.
 //!
 //! In: a socket. Out: a [`Shared`] connection handed to the HTTP/1 or HTTP/2 driver. The limits of silence
-//! before the first request are kept here.
+//! before the first request are kept here. An HTTP/1 connection comes back here when it is idle, and is
+//! parked: as a row where it is plain, as a small task where it is encrypted.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::task::{self, Poll, ready};
 use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::time::sleep_until;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -19,114 +24,270 @@ use crate::answer::Refusal;
 use crate::application::Application;
 use crate::connection::{Context, Protocol, Shared, TlsSession};
 use crate::drain::Stage;
+use crate::h1::Rest;
 use crate::h2_frames::{FrameMeter, PREFACE};
 use crate::link::Link;
-use crate::socket::{Socket, Transport};
-use crate::tally::count;
+use crate::lot::Row;
+use crate::seat::{Admission, Arrival, Endpoint, Seat};
+use crate::socket::{Accepted, Peer, Socket, Transport};
+use crate::tally::{count, discount};
 use crate::tls::TlsConfig;
-use crate::worker::{Admission, Arrival, Seat};
-use crate::{h1, h2};
+use crate::{h1, h2, parking};
 
 /// Bytes of the first read: a whole request of a browser, as a rule.
 const FIRST_READ: usize = 4 * 1024;
 
-/// Serves one connection from its arrival to its end.
-pub(crate) async fn serve<S>(arrival: Arrival, context: Arc<Context>, seat: Seat, service: S)
+/// Serves one connection from its arrival to its end, or until it is parked.
+///
+/// A plain function, and the steps after it, so that a connection that has not spoken yet is a small task: an
+/// async function keeps what it was given beside what it makes of it.
+pub(crate) fn begin<S>(arrival: Arrival, context: &Arc<Context>, seat: &Arc<Seat>, service: &S)
 where
     S: Application,
 {
-    let Arrival { socket, peer, endpoint, permit } = arrival;
-    let admission = Admission::new(&context, &seat, permit);
-    let Ok(socket) = socket.register() else { return };
-    let (mut transport, tls, agreed) = match &endpoint.tls {
-        None => (Transport::Plain(socket), None, None),
-        Some(config) => match Box::pin(handshake(socket, config, &context)).await {
-            Some((stream, session, protocol)) => {
-                (Transport::Tls(Box::new(stream)), Some(session), Some(protocol))
+    let Arrival { socket, peer, endpoint, permit, .. } = arrival;
+    let admission = Admission::new(Arc::clone(seat), permit);
+    let Ok(socket) = socket.register(peer) else { return };
+    let (context, service) = (Arc::clone(context), service.clone());
+    let newcomer = Newcomer { admission, peer, endpoint, context, service };
+    match newcomer.endpoint.tls.clone() {
+        None => tokio::spawn(newcomer.listen(Transport::Plain(socket), None)),
+        Some(config) => tokio::spawn(newcomer.shake_hands(socket, config)),
+    };
+}
+
+/// Serves a connection that was parked and whose peer has sent `before`.
+pub(crate) fn resume<S>(row: Row, before: BytesMut, context: &Arc<Context>, service: &S)
+where
+    S: Application,
+{
+    let Row { socket, peer, listener, since, admission } = row;
+    let Some(endpoint) = context.endpoints.get(listener).map(Arc::clone) else { return };
+    let Ok(socket) = Accepted::Bare(socket).register(peer) else { return };
+    let opened = Opened { transport: Transport::Plain(socket), before, since, tls: None, peer, endpoint };
+    tokio::spawn(drive(opened, admission, Arc::clone(context), service.clone()));
+}
+
+/// A connection of which nothing was read.
+struct Newcomer<S> {
+    admission: Admission,
+    peer: Peer,
+    endpoint: Arc<Endpoint>,
+    context: Arc<Context>,
+    service: S,
+}
+
+impl<S> Newcomer<S>
+where
+    S: Application,
+{
+    async fn shake_hands(self, socket: Socket, config: TlsConfig) {
+        let Some((stream, session, protocol)) = Box::pin(handshake(socket, &config, &self.context)).await
+        else {
+            return;
+        };
+        let transport = Transport::Tls(Box::new(stream));
+        let session = Some(Arc::new(session));
+        match protocol {
+            Protocol::Http1 => Box::pin(self.listen(transport, session)).await,
+            Protocol::Http2 => self.speak(transport, BytesMut::new(), protocol, session).await,
+        }
+    }
+
+    /// Over TLS the protocol is agreed on; over plain sockets the first bytes tell.
+    async fn listen(self, mut transport: Transport, tls: Option<Arc<TlsSession>>) {
+        let first = first_bytes(&mut transport, &self.context, tls.is_none()).await;
+        let Some((protocol, before)) = first else { return };
+        self.speak(transport, before, protocol, tls).await;
+    }
+
+    fn speak(
+        self,
+        transport: Transport,
+        before: BytesMut,
+        protocol: Protocol,
+        tls: Option<Arc<TlsSession>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let Self { admission, peer, endpoint, context, service } = self;
+        let opened = Opened { transport, before, since: Instant::now(), tls, peer, endpoint };
+        match protocol {
+            Protocol::Http1 => Box::pin(drive(opened, admission, context, service)),
+            Protocol::Http2 => Box::pin(h2::serve(opened.share(protocol, admission, &context), service)),
+        }
+    }
+}
+
+/// A connection that can be spoken on.
+struct Opened {
+    transport: Transport,
+    /// What was read of its next request.
+    before: BytesMut,
+    /// Since when a request is awaited.
+    since: Instant,
+    tls: Option<Arc<TlsSession>>,
+    peer: Peer,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Opened {
+    fn share(self, protocol: Protocol, admission: Admission, context: &Arc<Context>) -> Arc<Shared> {
+        let limits = &context.limits;
+        let meter =
+            (protocol == Protocol::Http2).then(|| FrameMeter::new(&limits.h2_budgets, Instant::now()));
+        let link = Link::new(self.transport, self.before, self.since, meter, limits.max_target_bytes);
+        let shared = Arc::new(Shared {
+            shutdown: context.drain.token(admission.number),
+            peer: self.peer,
+            local: self.endpoint.local.clone(),
+            tls: self.tls,
+            protocol,
+            link: Mutex::new(link),
+            given_away: AtomicBool::new(false),
+            driver: AtomicWaker::new(),
+            number: admission.number,
+            admission: Mutex::new(Some(admission)),
+            context: Arc::clone(context),
+        });
+        shared.context.drain.register(&shared);
+        shared
+    }
+}
+
+/// Speaks HTTP/1 until the connection ends or is parked. The engine is boxed, so that a connection that waits
+/// here without one is small.
+async fn drive<S>(mut opened: Opened, mut admission: Admission, context: Arc<Context>, service: S)
+where
+    S: Application,
+{
+    loop {
+        let (peer, tls, endpoint) = (opened.peer, opened.tls.clone(), Arc::clone(&opened.endpoint));
+        let shared = opened.share(Protocol::Http1, admission, &context);
+        let Some(rest) = Box::pin(h1::serve(shared, service.clone())).await else { return };
+        let Rest { transport, before, since, admission: kept } = rest;
+        admission = kept;
+        let transport = match transport {
+            Transport::Plain(socket) if before.is_empty() => {
+                // A socket that cannot leave its event loop is closed.
+                if let Ok(socket) = socket.into_fd() {
+                    parking::park(Row { socket, peer, listener: endpoint.index, since, admission }, &context);
+                }
+                return;
             }
-            None => return,
-        },
-    };
-    // Over TLS the protocol is agreed on; over plain sockets the first bytes tell.
-    let mut before = BytesMut::new();
-    let protocol = match agreed {
-        Some(Protocol::Http2) => Protocol::Http2,
-        _ => match first_bytes(&mut transport, &mut before, &context, agreed.is_none()).await {
-            Some(protocol) => protocol,
-            None => return,
-        },
-    };
-    let limits = &context.limits;
-    let meter = (protocol == Protocol::Http2).then(|| FrameMeter::new(&limits.h2_budgets, Instant::now()));
-    let link = Link::new(transport, before, meter, limits.max_target_bytes);
-    let shared = Arc::new(Shared {
-        shutdown: context.drain.token(admission.number),
-        peer,
-        local: endpoint.local.clone(),
-        tls,
-        protocol,
-        link: Mutex::new(link),
-        given_away: AtomicBool::new(false),
-        driver: AtomicWaker::new(),
-        number: admission.number,
-        admission: Mutex::new(Some(admission)),
-        context,
-    });
-    shared.context.drain.register(&shared);
-    match protocol {
-        Protocol::Http1 => h1::serve(shared, service).await,
-        Protocol::Http2 => Box::pin(h2::serve(shared, service)).await,
+            Transport::Tls(stream) if before.is_empty() => {
+                if !Box::pin(speaks_again(&stream, since, &context)).await {
+                    return;
+                }
+                Transport::Tls(stream)
+            }
+            transport => transport,
+        };
+        opened = Opened { transport, before: BytesMut::from(before), since, tls, peer, endpoint };
+    }
+}
+
+/// Waits on an idle TLS connection without an engine: until its peer speaks, or the engine must end it. `false`:
+/// the drain's deadline has come.
+async fn speaks_again(stream: &TlsStream<Socket>, since: Instant, context: &Context) -> bool {
+    let _parked = Parked::new(context);
+    let mut stages = context.drain.stages();
+    tokio::select! {
+        // An error shows again in the next read.
+        _ = stream.get_ref().0.readable() => true,
+        () = sleep_until((since + context.limits.keep_alive_idle).into()) => true,
+        () = lingered(context) => true,
+        _ = stages.wait_for(|stage| *stage == Stage::Cut) => false,
+    }
+}
+
+/// Counts a connection as parked while it lives.
+struct Parked<'a>(&'a Context);
+
+impl<'a> Parked<'a> {
+    fn new(context: &'a Context) -> Self {
+        count(context.tally.parked());
+        Self(context)
+    }
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        discount(self.0.tally.parked());
     }
 }
 
 /// Waits for the peer's first bytes and tells the protocol by them. `None`: nothing came in time.
 async fn first_bytes(
     transport: &mut Transport,
-    before: &mut BytesMut,
     context: &Context,
     may_be_http2: bool,
-) -> Option<Protocol> {
-    let reading = async {
+) -> Option<(Protocol, BytesMut)> {
+    let mut before = BytesMut::new();
+    let reading = poll_fn(|cx| {
         loop {
-            before.reserve(FIRST_READ);
-            if transport.read_buf(before).await.ok()? == 0 {
-                return None;
+            match ready!(poll_more(transport, &mut before, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(None),
+                Ok(_) => {}
             }
             let start = before.len().min(PREFACE.len());
             let is_preface = may_be_http2 && before.get(..start) == PREFACE.get(..start);
             match is_preface {
-                false => return Some(Protocol::Http1),
-                true if start == PREFACE.len() => return Some(Protocol::Http2),
+                false => return Poll::Ready(Some(Protocol::Http1)),
+                true if start == PREFACE.len() => return Poll::Ready(Some(Protocol::Http2)),
                 // "PRI" alone may still become either.
                 true => {}
             }
         }
-    };
+    });
     match in_time(reading, context).await {
-        Some(protocol) => protocol,
+        Some(protocol) => Some((protocol?, before)),
         None => {
-            count(&context.tally.timeouts);
+            count(context.tally.timeouts());
             let _ = transport.shutdown().await;
             None
         }
     }
 }
 
+/// Reads onto the stack first: a connection that has not spoken should keep no memory for what it may say.
+fn poll_more(
+    transport: &mut Transport,
+    before: &mut BytesMut,
+    cx: &mut task::Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut scratch = [MaybeUninit::uninit(); FIRST_READ];
+    let mut buffer = ReadBuf::uninit(&mut scratch);
+    ready!(Pin::new(transport).poll_read(cx, &mut buffer))?;
+    before.extend_from_slice(buffer.filled());
+    Poll::Ready(Ok(buffer.filled().len()))
+}
+
 /// Runs `work` within the first-byte limit, and in a drain within its linger.
 async fn in_time<T>(work: impl Future<Output = T>, context: &Context) -> Option<T> {
+    let mut work = pin!(work);
+    // Subscribed before the drain is asked for: it begins before or after that, but not unseen.
     let mut stages = context.drain.stages();
-    let lingered = async {
-        // The sender lives as long as the server.
-        let _ = stages.wait_for(|stage| *stage >= Stage::Draining).await;
-        match context.drain.linger_until() {
-            Some(end) => sleep_until(end.into()).await,
-            None => std::future::pending().await,
+    let limit = Instant::now() + context.limits.first_byte;
+    let end = || context.drain.linger_until().map_or(limit, |end| end.min(limit)).into();
+    let mut timer = pin!(sleep_until(end()));
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = &mut timer => return None,
+            // The sender lives as long as the server.
+            _ = stages.changed() => timer.as_mut().reset(end()),
         }
-    };
-    tokio::select! {
-        biased;
-        done = timeout(context.limits.first_byte, work) => done.ok(),
-        () = lingered => None,
+    }
+}
+
+/// Waits for the end of a drain's linger.
+async fn lingered(context: &Context) {
+    let mut stages = context.drain.stages();
+    // The sender lives as long as the server.
+    let _ = stages.wait_for(|stage| *stage >= Stage::Draining).await;
+    match context.drain.linger_until() {
+        Some(end) => sleep_until(end.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -149,12 +310,12 @@ async fn handshake(
             Some((stream, session, protocol))
         }
         Some(Err(error)) => {
-            count(&context.tally.handshake_failures);
+            count(context.tally.handshake_failures());
             tracing::debug!(%error, "tls handshake failed");
             None
         }
         None => {
-            count(&context.tally.timeouts);
+            count(context.tally.timeouts());
             None
         }
     }

@@ -15,9 +15,10 @@ use crate::drain::{Cut, Drain, Shutdown};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::listen::Local;
-use crate::socket::Peer;
+use crate::lot::Lot;
+use crate::seat::{Admission, Endpoint};
+use crate::socket::{Peer, Transport};
 use crate::tally::{Tally, count};
-use crate::worker::Admission;
 
 /// The connection that a request came on. In every request's extensions.
 #[derive(Clone)]
@@ -29,18 +30,21 @@ pub(crate) type Describe = fn(&Connection, &mut Extensions);
 /// What one event loop and its connections share.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) tally: Tally,
     pub(crate) drain: Drain,
     /// Which event loop this is, from 0.
-    pub(crate) worker: usize,
+    pub(crate) thread: usize,
     pub(crate) describe: Option<Describe>,
+    /// The loop's parked connections.
+    pub(crate) lot: Lot,
+    pub(crate) endpoints: Arc<[Arc<Endpoint>]>,
 }
 
 pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     pub(crate) peer: Peer,
     pub(crate) local: Local,
-    pub(crate) tls: Option<TlsSession>,
+    pub(crate) tls: Option<Arc<TlsSession>>,
     pub(crate) protocol: Protocol,
     pub(crate) link: Mutex<Link>,
     /// Whether the socket became a handler's after an upgrade.
@@ -106,7 +110,7 @@ impl Connection {
 
     /// What TLS agreed on; `None` on a plain connection.
     pub fn tls(&self) -> Option<&TlsSession> {
-        self.0.tls.as_ref()
+        self.0.tls.as_deref()
     }
 
     /// Whether the connection is encrypted.
@@ -115,13 +119,13 @@ impl Connection {
     }
 
     /// The event loop that serves this connection, from 0.
-    pub fn worker(&self) -> usize {
-        self.0.context.worker
+    pub fn thread(&self) -> usize {
+        self.0.context.thread
     }
 
     /// Counts a handler's panic that a layer caught before the server saw it ([`Counts::panics`](crate::Counts)).
     pub fn count_panic(&self) {
-        count(&self.0.context.tally.panics);
+        count(self.0.context.tally.panics());
     }
 
     /// A token that tells a long answer (server-sent events, WebSocket) that the server is stopping.
@@ -158,6 +162,15 @@ impl Shared {
         self.link().close();
         let admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(admission);
+    }
+
+    /// Takes the socket and the place in the server out, for a while in which nothing is asked for. Whoever
+    /// keeps this struct finds its connection over. `None`: it is over already.
+    pub(crate) fn take_out(&self) -> Option<(Transport, Admission)> {
+        let transport = self.link().take_out();
+        let admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.context.drain.forget(self.number);
+        transport.zip(admission)
     }
 
     /// Ends the connection at once and says which requests that cost.

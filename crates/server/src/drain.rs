@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SendError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,10 @@ use http::Method;
 use tokio::sync::watch;
 
 use crate::connection::Shared;
+use crate::handed::Handed;
 use crate::limits::LONGEST;
 use crate::socket::Peer;
-use crate::tally::Counts;
+use crate::tally::{Counts, Tally, count};
 
 /// How a server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,11 @@ pub struct Report {
     pub cut: Vec<Cut>,
     /// Connections without a request that the deadline closed.
     pub closed_idle: u64,
+    /// Connections that the deadline ended, with or without a request.
+    pub reset: u64,
+    /// Connections given to another process instead of being closed
+    /// ([`Stopper::stop_handing_over`](crate::Stopper::stop_handing_over)).
+    pub handed_over: u64,
     /// From the wish to stop to the end.
     pub took: Duration,
 }
@@ -80,6 +87,9 @@ impl fmt::Display for Report {
             self.counts.requests,
             self.cut.len()
         )?;
+        if self.handed_over > 0 {
+            write!(f, " · handed over {}", self.handed_over)?;
+        }
         for cut in &self.cut {
             write!(f, "\n  cut: {cut}")?;
         }
@@ -102,6 +112,12 @@ pub(crate) struct Drain(Arc<Inner>);
 struct Inner {
     stage: watch::Sender<Stage>,
     begun: OnceLock<Begun>,
+    /// Who takes the connections that this server leaves, set before `begun`.
+    successor: Mutex<Option<Sender<Handed>>>,
+    /// Whether there is a successor that takes them.
+    hands_over: AtomicBool,
+    handed_over: AtomicU64,
+    tallies: Vec<Tally>,
     connections: Mutex<HashMap<u64, Weak<Shared>>>,
     next: AtomicU64,
 }
@@ -117,10 +133,14 @@ struct Begun {
 }
 
 impl Drain {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tallies: Vec<Tally>) -> Self {
         Self(Arc::new(Inner {
             stage: watch::Sender::new(Stage::Serving),
             begun: OnceLock::new(),
+            successor: Mutex::default(),
+            hands_over: AtomicBool::new(false),
+            handed_over: AtomicU64::new(0),
+            tallies,
             connections: Mutex::default(),
             next: AtomicU64::new(1),
         }))
@@ -155,6 +175,10 @@ impl Drain {
         self.0.begun.get().map_or(0, |begun| begun.open)
     }
 
+    pub(crate) fn stage(&self) -> Stage {
+        *self.0.stage.borrow()
+    }
+
     pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
         self.0.stage.subscribe()
     }
@@ -170,7 +194,7 @@ impl Drain {
     }
 
     /// Begins the drain: nothing is accepted any more, every connection is told. The first call counts.
-    pub(crate) fn begin(&self, settings: DrainSettings) {
+    pub(crate) fn begin(&self, settings: DrainSettings, successor: Option<Sender<Handed>>) {
         let settings =
             DrainSettings { linger: settings.linger.min(LONGEST), deadline: settings.deadline.min(LONGEST) };
         // One lock for all of it: who registers later finds the drain begun.
@@ -178,10 +202,14 @@ impl Drain {
         let connections: Vec<_> = registered.values().filter_map(Weak::upgrade).collect();
         // Ten thousand streams that end at once come back at once: spread them, two milliseconds each,
         // but leave the last fifth of the time for their ends to be sent.
-        let open = connections.len() as u64;
-        let each = Duration::from_millis(2) * u32::try_from(open).unwrap_or(u32::MAX);
+        let each = Duration::from_millis(2) * u32::try_from(connections.len()).unwrap_or(u32::MAX);
         let spread = each.min(settings.deadline.mul_f64(0.8));
-        let begun = Begun { at: Instant::now(), settings, spread, open };
+        let begun = Begun { at: Instant::now(), settings, spread, open: self.open() };
+        if let (Some(successor), None) = (successor, self.0.begun.get()) {
+            // The lock is held: nobody else begins.
+            *self.successor() = Some(successor);
+            self.0.hands_over.store(true, Ordering::Relaxed);
+        }
         if self.0.begun.set(begun).is_ok() {
             self.0.stage.send_replace(Stage::Draining);
         }
@@ -191,18 +219,66 @@ impl Drain {
         }
     }
 
-    /// Ends every connection that is left; the requests that this cost, and how many connections had none.
-    pub(crate) fn cut(&self) -> (Vec<Cut>, u64) {
+    /// Ends every connection that is left, and writes down what this cost.
+    pub(crate) fn cut(&self, report: &mut Report) {
+        report.reset = self.open();
         self.0.stage.send_replace(Stage::Cut);
-        let connections: Vec<_> = self.connections().values().filter_map(Weak::upgrade).collect();
-        let mut cuts = Vec::new();
-        let mut idle = 0;
-        for connection in connections {
+        let mut busy = 0;
+        for connection in self.registered() {
             let requests = connection.cut();
-            idle += u64::from(requests.is_empty());
-            cuts.extend(requests);
+            busy += u64::from(!requests.is_empty());
+            report.cut.extend(requests);
         }
-        (cuts, idle)
+        // A connection may have come, or gone, just now.
+        report.reset = report.reset.max(busy);
+        report.closed_idle = report.reset - busy;
+    }
+
+    /// Connections open now, parked and silent ones included.
+    fn open(&self) -> u64 {
+        self.0.tallies.iter().map(|tally| tally.open().load(Ordering::Relaxed)).sum()
+    }
+
+    /// Every connection on which HTTP is spoken now.
+    pub(crate) fn registered(&self) -> Vec<Arc<Shared>> {
+        self.connections().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether connections between requests go to a successor.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.is_draining() && self.0.hands_over.load(Ordering::Relaxed)
+    }
+
+    /// Sends a connection to the successor. Gives it back if there is none, or none any more.
+    pub(crate) fn hand_over(&self, handed: Handed) -> Result<(), Handed> {
+        let mut successor = self.successor();
+        let sent = match successor.as_ref() {
+            Some(successor) => successor.send(handed).map_err(|SendError(handed)| handed),
+            None => Err(handed),
+        };
+        match sent {
+            Ok(()) => count(&self.0.handed_over),
+            Err(_) => self.leave_successor(&mut successor),
+        }
+        sent
+    }
+
+    /// The drain is over: the successor's channel ends.
+    pub(crate) fn finish(&self) {
+        self.leave_successor(&mut self.successor());
+    }
+
+    fn leave_successor(&self, successor: &mut Option<Sender<Handed>>) {
+        self.0.hands_over.store(false, Ordering::Relaxed);
+        *successor = None;
+    }
+
+    fn successor(&self) -> std::sync::MutexGuard<'_, Option<Sender<Handed>>> {
+        self.0.successor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn handed_over(&self) -> u64 {
+        self.0.handed_over.load(Ordering::Relaxed)
     }
 
     pub(crate) fn token(&self, number: u64) -> Shutdown {
@@ -270,11 +346,11 @@ mod tests {
 
     #[test]
     fn the_first_wish_to_stop_counts() {
-        let drain = Drain::new();
+        let drain = Drain::new(Vec::new());
         assert!(!drain.is_draining());
-        drain.begin(DrainSettings { linger: Duration::from_secs(1), deadline: Duration::from_secs(2) });
+        drain.begin(DrainSettings { linger: Duration::from_secs(1), deadline: Duration::from_secs(2) }, None);
         let first = drain.deadline();
-        drain.begin(DrainSettings { linger: Duration::from_secs(9), deadline: Duration::from_secs(9) });
+        drain.begin(DrainSettings { linger: Duration::from_secs(9), deadline: Duration::from_secs(9) }, None);
         assert_eq!(first, drain.deadline());
     }
 }

@@ -72,7 +72,7 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let shared = &self.shared;
-        count_here(&shared.context.tally.requests);
+        count_here(shared.context.tally.requests());
         let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         let number = {
             let mut link = shared.link();
@@ -84,7 +84,7 @@ where
         let has_body = !HttpBody::is_end_stream(request.body());
         let mut ticket = Ticket { shared: Arc::clone(shared), number, body: None, refused: false };
         if let Err(refusal) = admit(&mut request, &shared.context.limits) {
-            count(&shared.context.tally.refused);
+            count(shared.context.tally.refused());
             ticket.refused = true;
             return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
         }
@@ -225,6 +225,9 @@ fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) ->
             .response()
             .map(|text| ResponseBody { body: Content::Text { text: Some(text) }, ticket: Some(ticket) }),
     };
+    if response.status().is_server_error() {
+        count_here(shared.context.tally.server_errors());
+    }
     if shared.protocol == Protocol::Http1 {
         settle_connection(&shared, &mut response, stage);
     }
@@ -239,10 +242,20 @@ fn is_error_of(status: StatusCode, refusal: Refusal) -> bool {
 fn settle_connection<B>(shared: &Shared, response: &mut Response<B>, stage: BodyStage) {
     let rest_unread =
         matches!(stage, BodyStage::Unwanted | BodyStage::TooLarge | BodyStage::TimedOut | BodyStage::Broken);
-    let must_close = rest_unread || shared.context.drain.is_draining();
+    let must_close = rest_unread || ends_in_drain(shared);
     if must_close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// In a drain every answer is the last, unless the connection goes to a successor: then a request that had
+/// begun before is answered as ever.
+fn ends_in_drain(shared: &Shared) -> bool {
+    let drain = &shared.context.drain;
+    let Some(began) = drain.began() else { return false };
+    let goes_over = shared.tls.is_none() && drain.hands_over();
+    // HTTP/1 has one request at a time.
+    !goes_over || shared.link().requests.last().is_none_or(|request| request.since >= began)
 }
 
 /// A request's name for the log.
@@ -262,7 +275,7 @@ impl std::fmt::Display for Named<'_> {
 
 fn report_panic(ticket: Option<&Ticket>, panic: &(dyn Any + Send)) {
     if let Some(ticket) = ticket {
-        count(&ticket.shared.context.tally.panics);
+        count(ticket.shared.context.tally.panics());
     }
     let message = panic
         .downcast_ref::<&str>()

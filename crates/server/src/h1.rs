@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::server::conn::http1::{Builder, Connection, UpgradeableConnection};
 use hyper_util::rt::TokioIo;
@@ -21,13 +22,25 @@ use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
 use crate::link::{Fault, Leftover, Link, Phase, Wire};
+use crate::seat::Admission;
+use crate::socket::Transport;
 use crate::tally::count;
 
 /// How long the rest of a body that nobody read may take to arrive.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// Serves requests until the connection ends.
-pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S)
+/// What is left of a connection that rests between two requests.
+pub(crate) struct Rest {
+    pub(crate) transport: Transport,
+    /// Bytes of the next request that the engine has read already.
+    pub(crate) before: Bytes,
+    /// Since when it rests.
+    pub(crate) since: Instant,
+    pub(crate) admission: Admission,
+}
+
+/// Serves requests until the connection ends, or rests for so long that it needs no engine.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S) -> Option<Rest>
 where
     S: Application,
 {
@@ -40,9 +53,19 @@ where
         shared: Arc::clone(&shared),
     };
     let end = poll_fn(|cx| driver.poll(cx)).await;
+    if let End::Rests = end {
+        let before = match driver.engine.take()? {
+            Engine::Http(engine) => engine.into_parts().read_buf,
+            Engine::Upgradeable(engine) => engine.into_parts()?.read_buf,
+        };
+        let since = shared.link().phase().1;
+        let (transport, admission) = shared.take_out()?;
+        return Some(Rest { transport, before, since, admission });
+    }
     // The engine may still hold an unfinished answer; what follows goes after what was sent.
     drop(driver);
     finish(&shared, end).await;
+    None
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -76,6 +99,8 @@ enum End {
     Unread,
     /// Nothing was asked for, in the keep-alive time or in the linger of a drain.
     Idle,
+    /// Nothing was asked for, for a while: the engine is not needed.
+    Rests,
     /// The drain's deadline.
     Cut,
 }
@@ -150,9 +175,16 @@ where
             link.body_ended();
         }
         let deadline = deadline(&self.shared, &link);
+        let idle_end = link.phase().1 + self.shared.context.limits.keep_alive_idle;
         drop(link);
         match deadline {
-            Some((at, end)) => self.timer.poll(at, cx).map(|()| end),
+            // To a successor it goes in this turn, before the peer can have had the answer and asked again.
+            Some((_, End::Rests)) if self.shared.context.drain.is_draining() => Poll::Ready(End::Rests),
+            Some((at, end)) => self.timer.poll(at, cx).map(|()| match end {
+                // It rested elsewhere until its time was over.
+                End::Rests if Instant::now() >= idle_end => End::Idle,
+                end => end,
+            }),
             None => Poll::Pending,
         }
     }
@@ -175,7 +207,13 @@ fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
         return Some((since + limits.write_stall, End::Silent));
     }
     match phase {
-        Phase::Idle => earlier(linger, Some(since + limits.keep_alive_idle)).map(|at| (at, End::Idle)),
+        Phase::Idle => {
+            let end = earlier(linger, Some(since + limits.keep_alive_idle))?;
+            match rests_at(shared, link, since) {
+                Some(at) if at < end => Some((at, End::Rests)),
+                _ => Some((end, End::Idle)),
+            }
+        }
         Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
         Phase::Busy => None,
         Phase::Tail if link.leftover.is_some() => Some((since + DISCARD_TIME, End::Unread)),
@@ -183,12 +221,23 @@ fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
     }
 }
 
+/// When an idle connection leaves its engine.
+fn rests_at(shared: &Shared, link: &Link, since: Instant) -> Option<Instant> {
+    let drain = &shared.context.drain;
+    let after = match drain.is_draining() {
+        false => shared.context.limits.park_after?,
+        true if shared.tls.is_none() && drain.hands_over() => Duration::ZERO,
+        true => return None,
+    };
+    link.is_at_rest().then(|| since + after)
+}
+
 /// Throws away what has arrived. How it ended, if it has.
 fn discard(leftover: &mut Leftover, cx: &mut Context<'_>) -> Option<BodyStage> {
     loop {
         match Pin::new(&mut leftover.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                let length = frame.data_ref().map_or(0, Bytes::len);
                 match leftover.budget.checked_sub(length) {
                     Some(left) => leftover.budget = left,
                     None => return Some(BodyStage::Unwanted),
@@ -205,11 +254,11 @@ fn discard(leftover: &mut Leftover, cx: &mut Context<'_>) -> Option<BodyStage> {
 async fn finish(shared: &Arc<Shared>, end: End) {
     let tally = &shared.context.tally;
     let manner = match end {
-        End::Upgraded => return,
+        End::Upgraded | End::Rests => return,
         End::Cut | End::Gone => Manner::AtOnce,
         End::Unread => Manner::ReadToEnd(shared.context.limits.lingering_close),
         End::Silent => {
-            count(&tally.timeouts);
+            count(tally.timeouts());
             Manner::Reset
         }
         End::Idle => Manner::ReadToEnd(Duration::from_secs(1)),
@@ -217,9 +266,9 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         End::Refused(_) if shared.link().blocked_since().is_some() => Manner::Reset,
         End::Refused(refusal) => {
             if matches!(refusal, Refusal::HeadTimeout) {
-                count(&tally.timeouts);
+                count(tally.timeouts());
             }
-            count(&tally.refused);
+            count(tally.refused());
             shared.link().append(&refusal.bytes());
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
@@ -227,7 +276,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         // The engine answered a malformed head, or a response said that it is the last.
         End::Engine(Ok(())) => Manner::ReadToEnd(shared.context.limits.lingering_close),
         End::Engine(Err(error)) if error.is_parse() => {
-            count(&tally.refused);
+            count(tally.refused());
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
         End::Engine(Err(_)) if shared.link().close_delimited => Manner::Reset,

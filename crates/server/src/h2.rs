@@ -177,11 +177,11 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         End::Cut => Manner::AtOnce,
         End::Engine | End::Failed => Manner::ReadToEnd(Duration::from_secs(1)),
         End::Silent => {
-            count(&shared.context.tally.timeouts);
+            count(shared.context.tally.timeouts());
             Manner::Reset
         }
         End::Calm(why) => {
-            count(&shared.context.tally.refused);
+            count(shared.context.tally.refused());
             tracing::debug!(peer = %shared.peer, why, "http/2 peer told to calm down");
             let mut link = shared.link();
             if let Some(frame) = link.meter().and_then(|meter| meter.goaway(why)) {

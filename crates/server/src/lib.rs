@@ -24,7 +24,13 @@ mod error;
 mod limits;
 
 mod application;
+mod event_loop;
+mod running;
 mod server;
+
+mod accept;
+mod handed;
+mod seat;
 mod worker;
 
 mod listen;
@@ -34,6 +40,8 @@ mod tls;
 mod arrival;
 mod connection;
 mod link;
+mod lot;
+mod parking;
 
 mod deadline;
 mod h1;
@@ -44,23 +52,29 @@ mod answer;
 mod body;
 mod body_limit;
 mod exchange;
+mod extract;
 mod rules;
 
 mod close;
 mod drain;
+mod observer;
 mod tally;
 
 pub use axum_core::body::Body;
 
+pub use accept::{Accept, Neighbours};
 pub use application::Application;
 pub use body::BodyError;
 pub use body_limit::{BodyLimit, BodyLimited};
 pub use connection::{Connection, Protocol, TlsSession};
 pub use drain::{Cut, DrainSettings, Report, Shutdown};
 pub use error::{BoxError, Error, Result};
+pub use handed::{Adopter, Handed};
 pub use limits::{Budget, H2Budgets, Limits};
 pub use listen::{Listener, Local};
-pub use server::{Builder, Running, Server, Stopper};
+pub use observer::{Observer, Underway};
+pub use running::{Running, Stopper};
+pub use server::{Builder, Server};
 pub use socket::Peer;
-pub use tally::Counts;
+pub use tally::{COUNTERS, Counters, Counts};
 pub use tls::{Tls, TlsConfig, TlsError, TlsVersion};

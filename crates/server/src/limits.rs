@@ -34,6 +34,10 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Longest rest between two requests of a connection. Default: 65 s. On expiry: close.
     pub keep_alive_idle: Duration,
+    /// How long a connection rests between two requests before it is parked: its engine and buffers are given
+    /// back, and a small row remains (some hundred bytes; over TLS the session). Default: 1 s; `None`: never.
+    /// The peer notices nothing. HTTP/2 connections are not parked.
+    pub park_after: Option<Duration>,
     /// Longest time in which the peer takes not one byte of a response. Default: 60 s.
     /// On expiry: close.
     pub write_stall: Duration,
@@ -109,6 +113,7 @@ impl Default for Limits {
             max_body_bytes: 2 * 1024 * 1024,
             body_timeout: Duration::from_secs(300),
             keep_alive_idle: Duration::from_secs(65),
+            park_after: Some(Duration::from_secs(1)),
             write_stall: Duration::from_secs(60),
             h2_max_streams: 256,
             h2_budgets: H2Budgets::default(),
@@ -137,7 +142,7 @@ setters! {
     first_byte: Duration, head_timeout: Duration, max_head_bytes: usize, max_header_count: usize,
     max_target_bytes: usize, max_body_bytes: u64, body_timeout: Duration, keep_alive_idle: Duration,
     write_stall: Duration, h2_max_streams: u32, h2_budgets: H2Budgets, max_connections: Option<usize>,
-    lingering_close: Duration,
+    lingering_close: Duration, park_after: Option<Duration>,
 }
 
 impl Limits {
@@ -153,6 +158,7 @@ impl Limits {
         ] {
             *time = (*time).min(LONGEST);
         }
+        self.park_after = self.park_after.map(|time| time.min(LONGEST));
         self
     }
 

@@ -105,7 +105,14 @@ pub(crate) struct Leftover {
 }
 
 impl Link {
-    pub(crate) fn new(io: Transport, before: BytesMut, http2: Option<FrameMeter>, max_target: usize) -> Self {
+    /// `since`: since when a request is awaited; the first bytes of `before` end that.
+    pub(crate) fn new(
+        io: Transport,
+        before: BytesMut,
+        since: Instant,
+        http2: Option<FrameMeter>,
+        max_target: usize,
+    ) -> Self {
         let mut link = Self {
             io: Some(io),
             mode: http2.map_or(Mode::Http1, |meter| Mode::Http2(Box::new(meter))),
@@ -113,7 +120,7 @@ impl Link {
             out: Vec::new(),
             out_sent: 0,
             phase: Phase::Idle,
-            since: Instant::now(),
+            since,
             now: None,
             in_turn: false,
             number: 0,
@@ -245,6 +252,25 @@ impl Link {
     pub(crate) fn close(&mut self) {
         self.is_cut = true;
         self.io = None;
+    }
+
+    /// Whether nothing is under way: no request, no byte on its way to the peer, nothing to throw away.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Idle
+            && self.blocked.is_none()
+            && self.requests.is_empty()
+            && self.leftover.is_none()
+            && self.out.is_empty()
+            && self.before.is_empty()
+            && self.fault.is_none()
+            && !self.read_closed
+            && !self.is_cut
+    }
+
+    /// Takes the socket out. The connection is over for whoever still holds this.
+    pub(crate) fn take_out(&mut self) -> Option<Transport> {
+        self.is_cut = true;
+        self.io.take()
     }
 
     /// From here on the bytes belong to the handler that took the connection over.

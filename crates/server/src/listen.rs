@@ -1,11 +1,12 @@
 //! Listening sockets: bound here, or inherited from a service manager (`LISTEN_FDS`).
 //!
-//! Out: non-blocking listeners that the event loops share. An address is bound once; every loop accepts
+//! Out: listeners that the event loops or accept threads share. An address is bound once; every loop accepts
 //! from the same queue, so no connection is lost with a loop.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,15 @@ pub struct Listener {
 pub(crate) enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
 }
 
 impl Listener {
@@ -144,7 +154,6 @@ impl Listener {
     }
 
     fn from_unix(listener: UnixListener, file: Option<PathBuf>) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
         Ok(Self { socket: Bound::Unix(listener), file, tls: None, name: None, inherited: false })
     }
 
@@ -153,7 +162,7 @@ impl Listener {
         self.file = None;
     }
 
-    /// A second handle of the same socket, for an event loop.
+    /// A second handle of the same socket, for an event loop or an accept thread.
     pub(crate) fn share(&self) -> io::Result<Bound> {
         match &self.socket {
             Bound::Tcp(listener) => listener.try_clone().map(Bound::Tcp),
@@ -167,14 +176,39 @@ impl TryFrom<TcpListener> for Listener {
 
     /// Takes a listening socket that the application made.
     fn try_from(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
         // Not every inherited socket is TCP over IP; one that refuses the option still works.
         let _ = socket2::SockRef::from(&listener).set_tcp_nodelay(true);
         Ok(Self::of_tcp(listener))
     }
 }
 
+impl TryFrom<OwnedFd> for Listener {
+    type Error = io::Error;
+
+    /// Takes a listening socket, TCP or Unix, from wherever it came.
+    fn try_from(socket: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        if socket.domain()? == Domain::UNIX {
+            Self::from_unix(OwnedFd::from(socket).into(), None)
+        } else {
+            Self::try_from(TcpListener::from(socket))
+        }
+    }
+}
+
 impl Listener {
+    /// A second descriptor of the socket, to be shared with another process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if the system has no descriptor left.
+    pub fn descriptor(&self) -> Result<OwnedFd> {
+        Ok(match self.share()? {
+            Bound::Tcp(listener) => listener.into(),
+            Bound::Unix(listener) => listener.into(),
+        })
+    }
+
     fn of_tcp(listener: TcpListener) -> Self {
         Self { socket: Bound::Tcp(listener), file: None, tls: None, name: None, inherited: false }
     }
@@ -228,7 +262,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
     socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

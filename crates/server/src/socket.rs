@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -53,29 +53,48 @@ pub(crate) enum Socket {
 pub(crate) enum Accepted {
     /// Registered with the loop that accepted it, which also serves it.
     Here(Socket),
-    /// For another loop.
-    Tcp(std::net::TcpStream),
-    /// For another loop.
-    Unix(std::os::unix::net::UnixStream),
+    /// For any loop.
+    Bare(OwnedFd),
 }
 
 impl Socket {
     /// Takes the socket out of this thread's event loop.
     pub(crate) fn into_bare(self) -> io::Result<Accepted> {
+        self.into_fd().map(Accepted::Bare)
+    }
+
+    /// Takes the descriptor out of this thread's event loop.
+    pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
         match self {
-            Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
-            Self::Unix(stream) => stream.into_std().map(Accepted::Unix),
+            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
+            Self::Unix(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+
+    /// Waits until there is something to read, the end included.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
         }
     }
 }
 
 impl Accepted {
-    /// The socket, registered with the event loop of this thread.
-    pub(crate) fn register(self) -> io::Result<Socket> {
+    /// The descriptor, of no event loop.
+    pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
         match self {
-            Self::Here(socket) => Ok(socket),
-            Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
-            Self::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+            Self::Here(socket) => socket.into_fd(),
+            Self::Bare(socket) => Ok(socket),
+        }
+    }
+
+    /// The socket, registered with the event loop of this thread.
+    pub(crate) fn register(self, peer: Peer) -> io::Result<Socket> {
+        match (self, peer) {
+            (Self::Here(socket), _) => Ok(socket),
+            (Self::Bare(socket), Peer::Tcp(_)) => TcpStream::from_std(socket.into()).map(Socket::Tcp),
+            (Self::Bare(socket), Peer::Unix) => UnixStream::from_std(socket.into()).map(Socket::Unix),
         }
     }
 }

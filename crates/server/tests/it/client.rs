@@ -66,7 +66,11 @@ impl Client {
     }
 
     pub fn plain(site: &Site) -> Self {
-        Self { stream: Stream::Plain(tcp(site.plain)), buffer: Vec::new() }
+        Self::at(site.plain)
+    }
+
+    pub fn at(address: std::net::SocketAddr) -> Self {
+        Self { stream: Stream::Plain(tcp(address)), buffer: Vec::new() }
     }
 
     pub fn tls(site: &Site, alpn: &[&[u8]]) -> Self {

@@ -7,10 +7,14 @@ mod site;
 
 mod h2_frames;
 
+mod accept;
 mod drain;
+mod hand_over;
 mod honest_peers;
 mod limits;
 mod listeners;
+mod observe;
+mod parking;
 mod protocols;
 mod rfc9112;
 mod tls;

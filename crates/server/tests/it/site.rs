@@ -1,7 +1,7 @@
 //! A server on ports of its own, with the routes that the tests ask for.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::task::Poll;
@@ -13,7 +13,8 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use narae_server::{
-    BodyLimit, Connection, Counts, DrainSettings, Limits, Listener, Report, Running, Server, Tls, TlsConfig,
+    BodyLimit, Builder, Connection, Counts, DrainSettings, Limits, Listener, Report, Running, Server, Tls,
+    TlsConfig,
 };
 
 /// A running server; stopped when dropped.
@@ -37,8 +38,8 @@ impl Site {
         Self::on(router, limits, 1)
     }
 
-    pub fn on(router: Router, limits: Limits, workers: usize) -> Self {
-        Self::start(router, limits, workers, development())
+    pub fn on(router: Router, limits: Limits, threads: usize) -> Self {
+        Self::start(router, limits, threads, development())
     }
 
     /// With a TLS configuration of the test's own.
@@ -56,22 +57,40 @@ impl Site {
         Self::start(service, Limits::default(), 1, development())
     }
 
-    fn start<S>(service: S, limits: Limits, workers: usize, tls: TlsConfig) -> Self
+    fn start<S>(service: S, limits: Limits, threads: usize, tls: TlsConfig) -> Self
     where
         S: tower::Service<Request, Response = axum::response::Response> + Clone + Send + 'static,
         S::Error: Into<narae_server::BoxError>,
         S::Future: Send,
     {
-        let server = Server::builder()
-            .listen(Listener::tcp("127.0.0.1:0").unwrap())
-            .listen(Listener::tcp("127.0.0.1:0").unwrap().tls(tls))
-            .limits(limits)
-            .workers(NonZeroUsize::new(workers).unwrap())
-            .build()
-            .unwrap();
+        let builder = Server::builder().limits(limits).threads(NonZeroUsize::new(threads).unwrap());
+        Self::listening(service, builder, Listener::tcp("127.0.0.1:0").unwrap(), tls)
+    }
+
+    /// With settings of the test's own.
+    pub fn built(router: Router, builder: Builder) -> Self {
+        Self::sharing(router, builder, &TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// On a plain socket that others may listen on too.
+    pub fn sharing(router: Router, builder: Builder, socket: &TcpListener) -> Self {
+        let listener = Listener::try_from(socket.try_clone().unwrap()).unwrap();
+        Self::listening(router, builder, listener, development())
+    }
+
+    fn listening<S>(service: S, builder: Builder, plain: Listener, tls: TlsConfig) -> Self
+    where
+        S: tower::Service<Request, Response = axum::response::Response> + Clone + Send + 'static,
+        S::Error: Into<narae_server::BoxError>,
+        S::Future: Send,
+    {
+        let encrypted = Listener::tcp("127.0.0.1:0").unwrap().tls(tls);
+        let server = builder.listen(plain).listen(encrypted).build().unwrap();
         let running = server.start(|| async { Ok::<_, Infallible>(service) }).unwrap();
-        let plain = running.address(0).unwrap();
-        let tls = running.address(1).unwrap();
+        // A test may have put listeners of its own before these.
+        let count = running.locals().len();
+        let plain = running.address(count - 2).unwrap();
+        let tls = running.address(count - 1).unwrap();
         Self { running: Some(running), plain, tls }
     }
 
@@ -92,6 +111,17 @@ impl Site {
 
     pub fn stop(mut self, settings: DrainSettings) -> Report {
         self.running.take().unwrap().stop(settings)
+    }
+
+    /// Begins a stop in which connections go to `to`.
+    pub fn begin_handing_over(
+        &mut self,
+        settings: DrainSettings,
+        to: std::sync::mpsc::Sender<narae_server::Handed>,
+    ) -> std::thread::JoinHandle<Report> {
+        let running = self.running.take().unwrap();
+        running.stopper().stop_handing_over(settings, to);
+        std::thread::spawn(move || running.wait())
     }
 
     /// Begins a graceful stop in the background.
