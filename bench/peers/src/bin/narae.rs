@@ -6,7 +6,8 @@
 fn main() -> narae::Result {
     let address = peers::address();
     let running = narae::app(peers::router())
-        .workers(1)
+        .workers(0)
+        .threads(1)
         .access_log(narae::Log::off())
         .http(address.to_string())
         .start()?;
