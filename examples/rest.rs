@@ -74,6 +74,8 @@ fn main() -> narae::Result {
             .route("/users/{id}", get(read).put(replace).delete(delete_one))
             .with_state(Users::default())
     })
+    // These users live in the memory of one process, so one process serves them all.
+    .workers(1)
     .http("127.0.0.1:8080")
     .run()
 }

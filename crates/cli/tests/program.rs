@@ -80,7 +80,11 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Not SIGKILL: the workers of a supervisor that is killed serve on.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        }
         let _ = self.child.wait();
     }
 }

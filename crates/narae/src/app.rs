@@ -12,7 +12,7 @@ use narae_server::{DrainSettings, Limits, Tls};
 use crate::application::{Application, Making};
 use crate::failure::{ErrorContext, ErrorPage};
 use crate::log::Log;
-use crate::settings::{Flags, Programmed};
+use crate::settings::{ClusterSettings, Flags, Programmed, Workers};
 
 /// Begins to describe a server for `application`.
 ///
@@ -70,10 +70,26 @@ impl App {
         self
     }
 
-    /// How many event loops serve, each on its own thread. Default: one per core that the process may use.
-    /// Zero is an error.
-    pub fn workers(mut self, count: usize) -> Self {
-        self.programmed.workers = Some(count);
+    /// How many worker processes serve: [`PerCore`](crate::PerCore), the default, or a number. A supervisor
+    /// starts them, heals them and replaces them (see [`run`](App::run)).
+    ///
+    /// With 0 everything runs in one process, without a supervisor: good for debugging. [`start`](App::start)
+    /// always serves in one process.
+    pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
+        self.programmed.workers = Some(workers.into());
+        self
+    }
+
+    /// How many event loops a worker has, each on its own thread. Default: 1; in one process without
+    /// workers, one per core that the process may use. Zero is an error.
+    pub fn threads(mut self, count: usize) -> Self {
+        self.programmed.threads = Some(count);
+        self
+    }
+
+    /// How workers are started, watched and replaced. Default: [`ClusterSettings::default`].
+    pub fn cluster(mut self, cluster: ClusterSettings) -> Self {
+        self.programmed.cluster = cluster;
         self
     }
 
@@ -136,7 +152,8 @@ impl App {
         self
     }
 
-    /// The program's name, for the banner and `--help`. Default: the name of its file.
+    /// The program's name, for the banner, `--help` and `narae status`. Default: the name of its file. The
+    /// operator can give another one with `--name`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

@@ -14,7 +14,12 @@ pub(crate) struct Banner {
     pub(crate) name: String,
     pub(crate) serving: Option<String>,
     pub(crate) addresses: Vec<Line>,
+    /// Worker processes; 0: this process alone.
     pub(crate) workers: usize,
+    /// Event loops of each process.
+    pub(crate) threads: usize,
+    /// The name by which the `narae` command finds it.
+    pub(crate) command: Option<String>,
     /// The development certificate's file, if it is used.
     pub(crate) development: Option<PathBuf>,
 }
@@ -88,7 +93,14 @@ impl Banner {
         if let Some(serving) = &self.serving {
             fact("serving", serving);
         }
-        fact("event loops", &self.workers.to_string());
+        match (self.workers, self.threads) {
+            (0, threads) => fact("event loops", &format!("{threads} in this process")),
+            (workers, 1) => fact("workers", &workers.to_string()),
+            (workers, threads) => fact("workers", &format!("{workers}, with {threads} event loops each")),
+        }
+        if let Some(name) = &self.command {
+            fact("control", &format!("narae status {name} · narae reload {name}"));
+        }
         if let Some(file) = &self.development {
             fact("certificate", &format!("self-signed, for development: {}", short(file)));
             fact("", "the browser warns of it once; accept it to go on");
@@ -122,6 +134,8 @@ mod tests {
             serving: Some("the folder /srv/www".to_owned()),
             addresses: vec![line("127.0.0.1:8080", false), line("127.0.0.1:8443", true)],
             workers: 2,
+            threads: 1,
+            command: Some("hello".to_owned()),
             development: Some("/var/lib/x/localhost.pem".into()),
         }
     }
@@ -136,7 +150,8 @@ mod tests {
   https://localhost:8443   HTTP/2, HTTP/1.1
 
   serving      the folder /srv/www
-  event loops  2
+  workers      2
+  control      narae status hello · narae reload hello
   certificate  self-signed, for development: /var/lib/x/localhost.pem
                the browser warns of it once; accept it to go on
   stop         Ctrl-C

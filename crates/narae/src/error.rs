@@ -35,6 +35,13 @@ pub enum Error {
     },
     /// The operator must act: a folder of files cannot be served.
     Files(narae_files::Error),
+    /// The operator must act: the name is taken, or the system refuses what a supervisor needs.
+    Cluster(narae_cluster::Error),
+    /// A worker could not start, and said why. Its exit code says who must act.
+    Worker {
+        /// The worker's exit code.
+        code: u8,
+    },
     /// The developer must act: the function given to [`app`](crate::app) failed.
     Application(BoxError),
     /// An address, a certificate, or the system: see [`narae_server::Error`].
@@ -68,8 +75,10 @@ impl Error {
     /// | 4 | an address cannot be listened on for another reason: no permission, not of this machine |
     /// | 5 | certificate or key cannot be used |
     /// | 6 | the application could not be made |
+    /// | 7 | no application of this name runs |
     /// | 1 | anything else |
     pub fn exit_code(&self) -> u8 {
+        use narae_cluster::Error as Cluster;
         use narae_server::Error as Server;
         match self {
             Self::Settings(_) | Self::SettingsFile { .. } | Self::Server(Server::Setting(_)) => 2,
@@ -77,6 +86,11 @@ impl Error {
             Self::Server(Server::Bind { .. } | Server::Inherited(_)) => 4,
             Self::Server(Server::Tls(_)) => 5,
             Self::Application(_) | Self::Server(Server::Factory(_)) => 6,
+            Self::Worker { code } => *code,
+            Self::Cluster(
+                Cluster::NameTaken { .. } | Cluster::BadName { .. } | Cluster::Ambiguous { .. },
+            ) => 2,
+            Self::Cluster(Cluster::NotRunning { .. } | Cluster::NothingRuns) => 7,
             _ => 1,
         }
     }
@@ -93,6 +107,8 @@ impl fmt::Display for Error {
                 write!(f, "cannot open the access log {}: {source}", path.display())
             }
             Self::Files(error) => error.fmt(f),
+            Self::Cluster(error) => error.fmt(f),
+            Self::Worker { .. } => f.write_str("no worker could start; what is wrong is said above"),
             Self::Application(error) => {
                 write!(f, "the application could not be made: {}", Chain(&**error))
             }
@@ -118,7 +134,8 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Settings(_) => None,
+            Self::Settings(_) | Self::Worker { .. } => None,
+            Self::Cluster(error) => Some(error),
             Self::SettingsFile { source, .. } | Self::LogFile { source, .. } => Some(source),
             Self::Files(error) => Some(error),
             Self::Application(error) => Some(&**error),
@@ -155,6 +172,12 @@ impl From<narae_server::Error> for Error {
             narae_server::Error::Setting(reason) => Self::Settings(SettingFault::new("settings", reason)),
             error => Self::Server(error),
         }
+    }
+}
+
+impl From<narae_cluster::Error> for Error {
+    fn from(error: narae_cluster::Error) -> Self {
+        Self::Cluster(error)
     }
 }
 

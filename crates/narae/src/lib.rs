@@ -35,7 +35,11 @@
 //! | [`https`](App::https) | `tls.key` | `NARAE_KEY` | `--key` | its key |
 //! | [`Tls::chain`] | `tls.chain` | `NARAE_CHAIN` | `--chain` | none |
 //! | [`Tls::minimum_version`] | `tls.min` | `NARAE_TLS_MIN` | `--tls-min` | `1.2` |
-//! | [`workers`](App::workers) | `workers` | `NARAE_WORKERS` | `--workers` | `auto`: one event loop per core |
+//! | [`workers`](App::workers) | `workers` | `NARAE_WORKERS` | `--workers` | `auto`: one process per core |
+//! | [`threads`](App::threads) | `threads` | `NARAE_THREADS` | `--threads` | 1 event loop for each worker |
+//! | [`name`](App::name) | `name` | `NARAE_NAME` | `--name` | the program's name |
+//! | [`cluster`](App::cluster) | `user`, `group` | `NARAE_USER`, `NARAE_GROUP` | `--user`, `--group` | who started it |
+//! | [`cluster`](App::cluster) | `[cluster]` | | | [`ClusterSettings`] |
 //! | [`access_log`](App::access_log) | `log.format` | `NARAE_LOG` | `--log` | `dev` on a terminal, else `combined` |
 //! | [`access_log`](App::access_log) | `log.file` | `NARAE_LOG_FILE` | `--log-file` | the standard output |
 //! | [`drain`](App::drain) | `drain.linger` | `NARAE_LINGER` | `--linger` | `5s` |
@@ -63,6 +67,8 @@ mod app;
 mod application;
 mod settings;
 
+pub mod cluster;
+mod health;
 mod process;
 mod run;
 mod signals;
@@ -91,7 +97,7 @@ pub use narae_files::{Dotfiles, Files};
 pub use narae_layers::{AccessLog, Format, Sink};
 pub use narae_server::{
     BodyLimit, BoxError, Budget, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener, Local,
-    Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
+    Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
 };
 pub use run::Running;
-pub use settings::Flags;
+pub use settings::{ClusterSettings, Flags, PerCore, Workers};

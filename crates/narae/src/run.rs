@@ -5,21 +5,24 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::Router;
+use narae_cluster::Role;
 use narae_layers::{AccessLog, Sink};
-use narae_server::{Counts, DrainSettings, Listener, Local, Report, Server, Stopper};
+use narae_server::{Adopter, Counts, DrainSettings, Listener, Local, Observer, Report, Server, Stopper};
 
 use crate::access::Logged;
 use crate::app::App;
 use crate::banner::{Banner, Line};
+use crate::cluster::{self, Introduction};
 use crate::connect_info;
 use crate::error::Result;
 use crate::failure::{ErrorPage, Guarded};
-use crate::settings::{self, Flags, Settings, Sources};
+use crate::settings::{self, Flags, Settings, Sources, Workers};
 use crate::sockets::Sockets;
-use crate::{log, process, signals};
+use crate::{health, log, process, signals};
 
 impl App {
     /// Serves until a signal ends it; this call returns when everything is stopped.
@@ -48,6 +51,7 @@ impl App {
     pub fn run(mut self) -> Result {
         log::install_subscriber();
         process::raise_descriptor_limit();
+        let role = Role::of_this_process().map_err(narae_server::Error::System)?;
         let name = self.name.clone().unwrap_or_else(process::program_name);
         let flags = match self.flags.take() {
             Some(flags) => flags,
@@ -60,16 +64,36 @@ impl App {
             environment: self.environment.take().unwrap_or_else(process::environment),
             flags,
         };
-        let (banner, serving) = (self.banner, self.serving.take());
-        let (running, facts) = self.serve(sources, Listener::inherited()?)?;
-        signals::watch(running.stopper(), running.drain, running.log_file.clone(), banner)
+        let settings = settings::load(std::mem::take(&mut self.programmed), sources)?;
+        let introduction = Introduction { name, serving: self.serving.take(), show: self.banner };
+        match role {
+            Role::Check => {
+                settings.cluster.privileges()?;
+                Sockets::check(&settings, &[]).map(drop)
+            }
+            Role::Worker(worker) => cluster::serve(self, settings, *worker),
+            Role::Alone => {
+                let inherited = Listener::inherited()?;
+                match settings.workers {
+                    Workers::Count(0) => self.run_alone(settings, inherited, introduction),
+                    _ => cluster::supervise(&settings, inherited, introduction),
+                }
+            }
+        }
+    }
+
+    /// Everything in this process.
+    fn run_alone(self, settings: Settings, inherited: Vec<Listener>, introduction: Introduction) -> Result {
+        let threads = settings.threads.unwrap_or_else(crate::cluster::cores);
+        let (running, facts) = self.serve(settings, inherited, threads, Ok)?;
+        signals::watch(running.stopper(), running.drain, running.log_file.clone(), introduction.show)
             .map_err(narae_server::Error::System)?;
-        if banner {
-            let text = Banner { name, serving, ..facts };
+        if introduction.show {
+            let text = Banner { name: introduction.name, serving: introduction.serving, ..facts };
             say(&text.text(std::io::stderr().is_terminal() && log::wants_color()));
         }
         let report = running.wait();
-        if banner {
+        if introduction.show {
             say(&format!("{report}\n"));
         }
         Ok(())
@@ -91,34 +115,52 @@ impl App {
             environment: self.environment.take().unwrap_or_default(),
             flags: self.flags.take().unwrap_or_default(),
         };
-        self.serve(sources, Vec::new()).map(|(running, _)| running)
+        let settings = settings::load(std::mem::take(&mut self.programmed), sources)?;
+        let threads = match (settings.threads, settings.workers) {
+            (Some(threads), _) => threads,
+            (None, Workers::Count(workers)) if workers > 0 => workers,
+            (None, _) => crate::cluster::cores(),
+        };
+        self.serve(settings, Vec::new(), threads, Ok).map(|(running, _)| running)
     }
 
-    fn serve(self, sources: Sources, inherited: Vec<Listener>) -> Result<(Running, Banner)> {
-        let settings = settings::load(self.programmed, sources)?;
+    /// Serves in this process. `finish` has the last word on the server, when sockets are bound, certificates
+    /// are read and logs are open, and before the application is made.
+    pub(crate) fn serve(
+        self,
+        settings: Settings,
+        inherited: Vec<Listener>,
+        threads: usize,
+        finish: impl FnOnce(narae_server::Builder) -> Result<narae_server::Builder>,
+    ) -> Result<(Running, Banner)> {
         for name in &settings.unknown_variables {
             tracing::warn!("no setting is called {name}: the variable has no effect");
         }
         let sockets = Sockets::open(&settings, inherited)?;
-        let Settings { limits, workers, drain, log, .. } = settings;
+        let Settings { limits, drain, log, cluster, .. } = settings;
         let log = log.open()?;
         let addresses: Vec<Line> = sockets.listeners.iter().map(Line::of).collect();
-        let mut builder = Server::builder().limits(limits).describe(connect_info::describe);
-        if let Some(count) = workers {
-            builder = builder.workers(count);
-        }
-        let server = sockets.listeners.into_iter().fold(builder, narae_server::Builder::listen).build()?;
+        let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+        let builder = Server::builder().limits(limits).describe(connect_info::describe).threads(threads);
+        let builder = sockets.listeners.into_iter().fold(builder, narae_server::Builder::listen);
+        let server = finish(builder)?.build()?;
         let facts = Banner {
             name: String::new(),
             serving: None,
             addresses: addresses.clone(),
-            workers: server.workers(),
+            workers: 0,
+            threads: server.threads(),
+            command: None,
             development: sockets.development,
         };
         let (make, page, log_file) = (self.make, self.error_page, log.file.clone());
         // Not called before the event loop runs, so that a factory finds Tokio's context.
         let inner = server.start(move || async move {
-            make().await.map(|router| layered(router, log.layer.as_ref(), page))
+            let router = make().await?;
+            if let Some(path) = &cluster.health {
+                health::check(router.clone(), path).await?;
+            }
+            Ok::<_, narae_server::BoxError>(layered(router, log.layer.as_ref(), page))
         })?;
         Ok((Running { inner, drain, log_file, lines: addresses }, facts))
     }
@@ -130,7 +172,7 @@ fn layered(router: Router, log: Option<&AccessLog>, page: Option<ErrorPage>) -> 
     Logged::new(Guarded::new(router, page), log)
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // Nobody reads it: the server serves all the same.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
@@ -166,6 +208,19 @@ impl Running {
     /// What the server has done so far.
     pub fn counts(&self) -> Counts {
         self.inner.counts()
+    }
+
+    /// A handle that sees what the server is doing, also while it is waited for.
+    pub fn observer(&self) -> Observer {
+        self.inner.observer()
+    }
+
+    pub(crate) fn adopter(&self) -> Adopter {
+        self.inner.adopter()
+    }
+
+    pub(crate) fn log_file(&self) -> Option<&Sink> {
+        self.log_file.as_ref()
     }
 
     /// A handle with which another thread stops the server.

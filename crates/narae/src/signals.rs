@@ -11,13 +11,31 @@ use narae_layers::Sink;
 use narae_server::{DrainSettings, Stopper};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Watches for signals until the process ends: the first one stops the server gracefully, the second one
-/// at once, the third one ends the process.
+/// Watches for signals until the process ends: SIGTERM and SIGQUIT stop the server gracefully, SIGINT and
+/// any second one at once, the third one ends the process.
 ///
 /// # Errors
 ///
 /// The system has no thread or handler left.
 pub(crate) fn watch(stopper: Stopper, drain: DrainSettings, log: Option<Sink>, say: bool) -> io::Result<()> {
+    watch_with(log, move |fast| {
+        if say && !fast {
+            eprintln!("stopping: requests under way are finished; again to stop at once");
+        }
+        stopper.stop(if fast {
+            DrainSettings { linger: Duration::ZERO, deadline: Duration::ZERO }
+        } else {
+            drain
+        });
+    })
+}
+
+/// The same, with what to do for the first two: gracefully, or fast.
+///
+/// # Errors
+///
+/// The system has no thread or handler left.
+pub(crate) fn watch_with(log: Option<Sink>, stop: impl Fn(bool) + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut signals = {
         // Handlers are registered with the runtime that is entered.
@@ -33,8 +51,8 @@ pub(crate) fn watch(stopper: Stopper, drain: DrainSettings, log: Option<Sink>, s
         runtime.block_on(async {
             let mut stops = 0;
             loop {
-                let number = match signals.next().await {
-                    Wish::Stop(number) => number,
+                let (number, fast) = match signals.next().await {
+                    Wish::Stop(number) => (number, number == SignalKind::interrupt().as_raw_value()),
                     Wish::Reopen => {
                         reopen(log.as_ref());
                         continue;
@@ -42,13 +60,8 @@ pub(crate) fn watch(stopper: Stopper, drain: DrainSettings, log: Option<Sink>, s
                 };
                 stops += 1;
                 match stops {
-                    1 => {
-                        if say {
-                            eprintln!("stopping: requests under way are finished; again to stop at once");
-                        }
-                        stopper.stop(drain);
-                    }
-                    2 => stopper.stop(DrainSettings { linger: Duration::ZERO, deadline: Duration::ZERO }),
+                    1 => stop(fast),
+                    2 => stop(true),
                     _ => std::process::exit(128 + number),
                 }
             }
@@ -82,7 +95,8 @@ impl Signals {
     }
 }
 
-fn reopen(log: Option<&Sink>) {
+/// Opens the access log's file anew, after it was moved.
+pub(crate) fn reopen(log: Option<&Sink>) {
     let Some(log) = log else { return };
     if let Err(error) = log.reopen() {
         tracing::error!(%error, "the access log cannot be opened anew; lines still go to the old file");

@@ -32,13 +32,7 @@ impl Sockets {
     /// name begins with `https` speaks TLS, any other one does not.
     pub(crate) fn open(settings: &Settings, inherited: Vec<Listener>) -> Result<Self, Error> {
         let mut development = None;
-        let plan = plan(settings, inherited, |tls| {
-            let config = tls.load()?;
-            if tls.is_development() {
-                development = Some(config.certificate().to_owned());
-            }
-            Ok(config)
-        })?;
+        let plan = plan(settings, inherited, |tls| load(tls, &mut development))?;
         check(settings, &plan)?;
         let mut listeners = Vec::with_capacity(plan.len());
         for (planned, tls) in plan {
@@ -53,6 +47,40 @@ impl Sockets {
         }
         Ok(Self { listeners, development })
     }
+
+    /// Checks what [`open`](Self::open) would use, and binds nothing. The file of the development
+    /// certificate, if it would be in use.
+    pub(crate) fn check(settings: &Settings, inherited: &[Listener]) -> Result<Option<PathBuf>, Error> {
+        let mut development = None;
+        let has = |tls: bool| inherited.iter().any(|listener| is_https(listener) == tls);
+        let mut plan = plan(settings, Vec::new(), |tls| load(tls, &mut development))?;
+        if has(true) {
+            let config = load(&settings.tls, &mut development)?;
+            plan.push((Planned::Bind(DEFAULT_HTTP), Some(config)));
+        } else if has(false) {
+            plan.push((Planned::Bind(DEFAULT_HTTP), None));
+        }
+        check(settings, &plan)?;
+        Ok(development)
+    }
+}
+
+fn load(tls: &Tls, development: &mut Option<PathBuf>) -> Result<TlsConfig, Error> {
+    let config = tls.load()?;
+    if tls.is_development() {
+        *development = Some(config.certificate().to_owned());
+    }
+    Ok(config)
+}
+
+/// A socket that a service manager named so speaks TLS.
+fn is_https(listener: &Listener) -> bool {
+    listener.name().is_some_and(|name| name.starts_with("https"))
+}
+
+/// The number of the address that a supervisor bound the socket to: `https.1` is the second one of its kind.
+fn number(listener: &Listener) -> Option<usize> {
+    listener.name()?.split_once('.')?.1.parse().ok()
 }
 
 /// What to listen on, with certificates already loaded: one that cannot be used is found before the first
@@ -62,7 +90,6 @@ fn plan(
     inherited: Vec<Listener>,
     mut load: impl FnMut(&Tls) -> Result<TlsConfig, Error>,
 ) -> Result<Vec<(Planned<'_>, Option<TlsConfig>)>, Error> {
-    let is_https = |listener: &Listener| listener.name().is_some_and(|name| name.starts_with("https"));
     let (https, http): (Vec<_>, Vec<_>) = inherited.into_iter().partition(is_https);
     let mut plan = Vec::new();
     if http.is_empty() {
@@ -76,8 +103,11 @@ fn plan(
             plan.push((Planned::Bind(address.as_str()), Some(load(tls)?)));
         }
     } else {
-        let config = load(&settings.tls)?;
-        plan.extend(https.into_iter().map(|listener| (Planned::Take(listener), Some(config.clone()))));
+        for listener in https {
+            let own = number(&listener).and_then(|number| settings.https.as_ref()?.get(number));
+            let config = load(own.map_or(&settings.tls, |(_, tls)| tls))?;
+            plan.push((Planned::Take(listener), Some(config)));
+        }
     }
     if plan.is_empty() && settings.http.is_none() {
         plan.push((Planned::Bind(DEFAULT_HTTP), None));

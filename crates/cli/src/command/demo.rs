@@ -1,13 +1,16 @@
 //! `narae demo`: the demo site on the server, with its own error pages.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::http::request::Parts;
 use clap::Args;
+use narae::cluster::{Reply, Request, Status};
 use narae::prelude::*;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::listen_defaults;
-use crate::demo::{self, Served, Store};
+use crate::demo::{self, Cluster, Place, Served, Store};
 
 /// Run the demo site: a small REST application with pages that explain it
 ///
@@ -35,7 +38,7 @@ impl Demo {
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
             let store = Store::open(&database).map_err(|error| error.to_string())?;
-            Ok::<_, String>(demo::router(store, served))
+            Ok::<_, String>(demo::router(store, served, Arc::new(ThisCluster)))
         };
         let app = narae::app(make).name("demo").serving(serving).error_page(|context| {
             demo::internal_error(demo::Audience::from_head(context.uri(), context.headers()))
@@ -57,7 +60,34 @@ fn served(head: &Parts) -> Served {
         tls: connection.and_then(Connection::tls).map(|tls| tls.version.to_owned()),
         client: connection.map_or_else(|| "unknown".to_owned(), |connection| connection.peer().to_string()),
         pid: std::process::id(),
-        worker: connection.map_or(0, Connection::worker),
+        // In one process without workers, its event loops are what can be told apart.
+        worker: match narae::cluster::place() {
+            Some(place) => place.slot,
+            None => connection.map_or(0, Connection::thread),
+        },
+    }
+}
+
+/// The cluster that this process is a worker of.
+struct ThisCluster;
+
+impl Cluster for ThisCluster {
+    fn place(&self) -> Option<Place> {
+        narae::cluster::place().map(|place| Place { slot: place.slot, generation: place.generation })
+    }
+
+    fn status(&self) -> Result<Status, String> {
+        let place = narae::cluster::place().ok_or("this process is no worker")?;
+        match narae::cluster::ask(&place.name, &Request::Status, |_| {}) {
+            Ok(Reply::Status(status)) => Ok(status),
+            Ok(_) => Err("the supervisor answers something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn kill(&self, pid: i32) -> std::io::Result<()> {
+        let pid = Pid::from_raw(pid).ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(kill_process(pid, Signal::KILL)?)
     }
 }
 

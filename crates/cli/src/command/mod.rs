@@ -1,8 +1,12 @@
 //! The command line: what `narae --help` teaches, and which command runs.
 
 mod completions;
+mod control;
 mod demo;
 mod serve;
+mod start;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -18,17 +22,36 @@ pub(crate) struct Command {
 enum Action {
     Serve(serve::Serve),
     Demo(demo::Demo),
+    Start(start::Start),
+    List(control::List),
+    Status(control::ShowStatus),
+    Reload(control::Reload),
+    Restart(control::Restart),
+    Scale(control::Scale),
+    Stop(control::Stop),
+    ReopenLogs(control::ReopenLogs),
+    Upgrade(control::Upgrade),
     Completions(completions::Completions),
 }
 
 impl Command {
-    pub(crate) fn run(self) -> narae::Result {
+    pub(crate) fn run(self) -> narae::Result<ExitCode> {
+        let done = |()| ExitCode::SUCCESS;
         match self.action {
-            Action::Serve(serve) => serve.run(),
-            Action::Demo(demo) => demo.run(),
+            Action::Serve(serve) => serve.run().map(done),
+            Action::Demo(demo) => demo.run().map(done),
+            Action::Start(start) => start.run().map(done),
+            Action::List(list) => list.run(),
+            Action::Status(status) => status.run(),
+            Action::Reload(reload) => reload.run(),
+            Action::Restart(restart) => restart.run(),
+            Action::Scale(scale) => scale.run(),
+            Action::Stop(stop) => stop.run(),
+            Action::ReopenLogs(reopen) => reopen.run(),
+            Action::Upgrade(upgrade) => upgrade.run(),
             Action::Completions(completions) => {
                 completions.run();
-                Ok(())
+                Ok(ExitCode::SUCCESS)
             }
         }
     }
@@ -47,6 +70,8 @@ const EXAMPLES: &str = "\
 Examples:
   narae demo                         a REST site on http://127.0.0.1:8080 and https://localhost:8443
   narae serve                        this folder, at the same addresses
+  narae status                       what it is doing
+  narae reload                       replace its workers without losing a request
   narae help serve                   what else `serve` can do";
 
 const LONG_HELP: &str = "\
@@ -57,6 +82,9 @@ Examples:
                                      for everyone who can reach this machine, without https
   narae serve public --http 0.0.0.0:80 --https 0.0.0.0:443 --cert cert.pem --key key.pem
                                      a public site; ports below 1024 need permission, and the error says how
+  narae start -- node server.js      a program that listens on inherited sockets, on every core
+  narae status serve                 the workers of an application, what they serve and hold
+  narae reload serve                 replace them, new before old, without losing a request
 
 Settings come from narae.toml in the working folder, then from NARAE_* variables, then from flags; the later
 one wins.
@@ -68,4 +96,5 @@ Exit codes:
   3  an address is in use
   4  an address may not be used: permission, or not of this machine
   5  certificate or key cannot be used
-  6  the application could not be made";
+  6  the application could not be made
+  7  no application of this name runs";

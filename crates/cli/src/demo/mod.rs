@@ -2,11 +2,14 @@
 //!
 //! In: requests, from whichever server holds the [`router`]. Out: responses.
 //! Owns what the site answers; never sees sockets, TLS or processes. What the
-//! connection page shows about those comes in through [`Inspect`].
+//! connection page shows about those comes in through [`Inspect`], and what
+//! the workers page does with them goes out through [`Cluster`].
 //!
 //! Read in this order: [`users`] (the verbs), `user` (what a user may be),
 //! `store` (where users live), `problem` (how errors look), `methods`
 //! (`OPTIONS` and `405`), `site` (the pages).
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::request::Parts;
@@ -30,10 +33,12 @@ mod template;
 mod tests;
 mod user;
 mod users;
+mod workers;
 
 pub(crate) use audience::Audience;
 use problem::Problem;
 pub(crate) use store::Store;
+pub(crate) use workers::{Cluster, Place};
 
 /// How one request reached the process that answers it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -61,6 +66,7 @@ pub(crate) type Inspect = fn(&Parts) -> Served;
 struct App {
     store: Store,
     inspect: Inspect,
+    cluster: Arc<dyn Cluster>,
 }
 
 /// The whole site as one service.
@@ -68,16 +74,17 @@ struct App {
 /// `OPTIONS`, `HEAD`, `405` with `Allow`, error pages and security headers
 /// hold for every route. A handler that panics is not caught here: the server
 /// does that, and answers with [`internal_error`].
-pub(crate) fn router(store: Store, inspect: Inspect) -> Router {
+pub(crate) fn router(store: Store, inspect: Inspect, cluster: Arc<dyn Cluster>) -> Router {
     let routes = Router::new()
         .merge(users::routes())
         .merge(connection::routes())
+        .merge(workers::routes())
         .merge(site::routes())
         .route("/fail", get(fail))
         .route("/boom", get(boom))
         .fallback(Problem::nothing_here)
         .method_not_allowed_fallback(Problem::method_not_allowed)
-        .with_state(App { store, inspect });
+        .with_state(App { store, inspect, cluster });
     // A router adds `Allow` outside of its layers, so what reads `Allow` has to
     // stand around a finished router.
     Router::new()

@@ -29,9 +29,10 @@ struct Entry {
 }
 
 /// The navigation, in its order. A page that joins the site joins here.
-const NAVIGATION: [Entry; 3] = [
+const NAVIGATION: [Entry; 4] = [
     Entry { path: "/", label: "Users", files: &["/users.css", "/users.js"] },
     Entry { path: "/connection", label: "Connection", files: &["/connection.js"] },
+    Entry { path: "/workers", label: "Workers", files: &["/workers.css", "/workers.js"] },
     Entry { path: "/about", label: "About", files: &["/about.js"] },
 ];
 
@@ -56,6 +57,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("/wire.js", javascript, include_str!("site/wire.js")),
         File::new("/about.js", javascript, include_str!("site/about.js")),
         File::new("/connection.js", javascript, include_str!("site/connection.js")),
+        File::new("/workers.css", css, include_str!("site/workers.css")),
+        File::new("/workers.js", javascript, include_str!("site/workers.js")),
         File::new("/logo.svg", svg, include_str!("site/logo.svg")),
         File::new("/favicon.ico", svg, include_str!("site/logo.svg")),
     ]

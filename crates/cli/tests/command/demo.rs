@@ -1,9 +1,13 @@
 //! `narae demo`: the site, its error pages, and what survives a restart.
 
+use std::net::SocketAddr;
+use std::time::Instant;
+
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::narae;
-use crate::program::{ask, get};
+use crate::program::{PATIENCE, ask, get};
 
 const ADDRESSES: [&str; 5] = ["demo", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
 
@@ -13,13 +17,14 @@ fn the_banner_names_both_addresses_and_the_pages_are_there() {
     let mut program = narae::start(home.path(), &ADDRESSES);
     let address = program.address("http://");
     program.address("https://");
-    for page in ["/", "/about", "/connection"] {
+    for page in ["/", "/about", "/connection", "/workers"] {
         let answer = get(address, page);
         assert!(answer.contains(" 200 ") && answer.contains("</html>"), "{page}: {answer}");
     }
-    let pid = program.pid().to_string();
+    let supervisor = program.pid().to_string();
     let connection = get(address, "/api/connection");
-    assert!(connection.contains(&pid) && connection.contains("HTTP/1.0"), "{connection}");
+    assert!(connection.contains("\"pid\":") && connection.contains("HTTP/1.0"), "{connection}");
+    assert!(!connection.contains(&supervisor), "a worker answers, not the supervisor: {connection}");
 }
 
 #[test]
@@ -56,4 +61,65 @@ fn failures_are_pages_without_the_reason_and_the_log_has_it() {
     program.line_with("asked to panic");
     let missing = ask(address, &html("/nothing-here"));
     assert!(missing.contains(" 404 ") && missing.contains("</html>"), "{missing}");
+}
+
+/// The body of an answer.
+fn json(answer: &str) -> Value {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in {answer}"))
+}
+
+/// The process ids of the workers that serve, sorted; and how often slots were filled anew.
+fn workers(address: SocketAddr) -> (Vec<u64>, u64) {
+    let document = json(&get(address, "/api/workers"));
+    let workers = document["workers"].as_array().unwrap();
+    let serving = workers.iter().filter(|worker| worker["state"] == "serving");
+    let mut pids: Vec<u64> = serving.map(|worker| worker["pid"].as_u64().unwrap()).collect();
+    pids.sort_unstable();
+    (pids, workers.iter().map(|worker| worker["restarts"].as_u64().unwrap()).sum())
+}
+
+fn kill(address: SocketAddr, pid: u64) -> String {
+    let fields = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 2";
+    ask(address, &format!("POST /api/workers/{pid}/kill HTTP/1.0\r\n{fields}\r\n\r\n{{}}"))
+}
+
+#[test]
+fn a_worker_that_is_killed_over_http_comes_back_as_another_process() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [&ADDRESSES[..], &["--workers", "3"]].concat();
+    let mut program = narae::start(home.path(), &arguments);
+    let address = program.address("http://");
+    let (before, _) = workers(address);
+    assert_eq!(before.len(), 3);
+    // Not a worker: the supervisor, and init.
+    for pid in [u64::from(program.pid()), 1] {
+        assert!(kill(address, pid).contains(" 404 "), "{pid}");
+    }
+    // One of them may be the one that answers; that answer arrives all the same.
+    for (restarts, victim) in before.iter().enumerate() {
+        let answer = kill(address, *victim);
+        assert!(answer.contains(" 202 ") && json(&answer)["pid"] == *victim, "{answer}");
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < PATIENCE, "{victim} is not replaced");
+            // Whoever is asked may be the one that is about to die.
+            let found = std::panic::catch_unwind(|| workers(address));
+            let Ok((now, restarted)) = found else { continue };
+            if now.len() == 3 && !now.contains(victim) {
+                assert!(restarted > restarts as u64, "{restarted}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn without_workers_there_is_nobody_to_kill() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [&ADDRESSES[..], &["--workers", "0"]].concat();
+    let mut program = narae::start(home.path(), &arguments);
+    let address = program.address("http://");
+    assert!(get(address, "/workers").contains("There is no cluster"));
+    assert!(kill(address, u64::from(program.pid())).contains(" 404 "));
 }

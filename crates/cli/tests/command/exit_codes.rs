@@ -47,7 +47,9 @@ fn completions_are_written_for_every_shell() {
 fn a_command_line_that_makes_no_sense_is_2() {
     check(&["surve"], 2, &["surve", "serve"]);
     check(&["serve", "--http", "nonsense"], 2, &["nonsense"]);
-    check(&["serve", "--workers", "0"], 2, &["workers"]);
+    check(&["serve", "--workers", "9999"], 2, &["workers"]);
+    check(&["serve", "--threads", "0"], 2, &["threads"]);
+    check(&["status", "nobody"], 7, &["nobody"]);
     check(&["serve", "--cert", "only.pem"], 2, &["--key"]);
 }
 

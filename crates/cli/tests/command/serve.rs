@@ -74,7 +74,7 @@ fn the_log_can_be_json_in_a_file() {
 }
 
 #[test]
-fn both_signals_stop_it_gracefully() {
+fn every_signal_to_stop_stops_it() {
     for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
         let folder = site();
         let mut program = narae::start(folder.path(), &["serve", "--http", "127.0.0.1:0"]);

@@ -32,11 +32,17 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
             "NARAE_CERT" => given.cert = path().and_then(set),
             "NARAE_KEY" => given.key = path().and_then(set),
             "NARAE_CHAIN" => given.chain = path().and_then(set),
+            // Not settings: what a supervisor tells its workers, and where it is found.
+            "NARAE_WORKER" | "NARAE_WORKER_STATE" | "NARAE_SUPERVISOR" | "NARAE_RUNTIME_DIR" => {}
             "NARAE_LOG_FILE" => given.log_file = path().and_then(set),
             "NARAE_CONFIG" => environment.config = path(),
             _ if value.is_empty() && KNOWN.contains(&&**name) => {}
             "NARAE_TLS_MIN" => given.tls_min = set(value::tls_version(value).map_err(fail)?),
             "NARAE_WORKERS" => given.workers = set(value.parse().map_err(fail)?),
+            "NARAE_THREADS" => given.threads = set(value::threads(value).map_err(fail)?),
+            "NARAE_NAME" => given.name = set(value::name(value).map_err(fail)?),
+            "NARAE_USER" => given.user = set(value.clone()),
+            "NARAE_GROUP" => given.group = set(value.clone()),
             "NARAE_LOG" => given.log = set(value.parse().map_err(fail)?),
             "NARAE_LINGER" => given.linger = set(duration::parse(value).map_err(fail)?),
             "NARAE_DEADLINE" => given.deadline = set(duration::parse(value).map_err(fail)?),
@@ -47,7 +53,17 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
 }
 
 /// The variables whose empty value means nothing.
-const KNOWN: [&str; 5] = ["NARAE_TLS_MIN", "NARAE_WORKERS", "NARAE_LOG", "NARAE_LINGER", "NARAE_DEADLINE"];
+const KNOWN: [&str; 9] = [
+    "NARAE_TLS_MIN",
+    "NARAE_WORKERS",
+    "NARAE_THREADS",
+    "NARAE_NAME",
+    "NARAE_USER",
+    "NARAE_GROUP",
+    "NARAE_LOG",
+    "NARAE_LINGER",
+    "NARAE_DEADLINE",
+];
 
 fn set<T>(value: T) -> Set<T> {
     Some((value, Origin::Environment))

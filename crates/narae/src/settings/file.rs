@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
+use super::cluster::ClusterGiven;
 use super::given::{Given, Origin};
 use super::limits::{DurationText, LimitsGiven};
 use super::value::{self, Address, LogChoice, Workers};
@@ -43,11 +44,16 @@ fn parse(path: &Path, text: &str) -> Result<Given, Error> {
         chain: file(content.tls.chain),
         tls_min: content.tls.min.map(|version| (version.0, origin.clone())),
         workers: content.workers.map(|workers| (workers.0, origin.clone())),
+        threads: content.threads.map(|threads| (threads.0, origin.clone())),
+        name: content.name.map(|name| (name.0, origin.clone())),
+        user: content.user.map(|user| (user, origin.clone())),
+        group: content.group.map(|group| (group, origin.clone())),
         log: content.log.format.map(|format| (format.0, origin.clone())),
         log_file: file(content.log.file),
         linger: duration(content.drain.linger),
         deadline: duration(content.drain.deadline),
         limits: content.limits,
+        cluster: content.cluster,
     })
 }
 
@@ -76,6 +82,10 @@ struct Content {
     http: Option<Addresses>,
     https: Option<Addresses>,
     workers: Option<WorkersField>,
+    threads: Option<ThreadsField>,
+    name: Option<NameField>,
+    user: Option<String>,
+    group: Option<String>,
     #[serde(default)]
     tls: TlsTable,
     #[serde(default)]
@@ -84,6 +94,8 @@ struct Content {
     drain: DrainTable,
     #[serde(default)]
     limits: LimitsGiven,
+    #[serde(default)]
+    cluster: ClusterGiven,
 }
 
 #[derive(Default, Deserialize)]
@@ -148,11 +160,12 @@ impl<'de> Deserialize<'de> for WorkersField {
             type Value = WorkersField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of event loops, or \"auto\"")
+                f.write_str("a number of workers, or \"auto\"")
             }
 
             fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<WorkersField, E> {
-                Workers::of(usize::try_from(count).unwrap_or(0)).map(WorkersField).map_err(E::custom)
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                Workers::Count(count).checked().map(WorkersField).map_err(E::custom)
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<WorkersField, E> {
@@ -160,6 +173,26 @@ impl<'de> Deserialize<'de> for WorkersField {
             }
         }
         deserializer.deserialize_any(NumberOrAuto)
+    }
+}
+
+/// A number of event loops.
+struct ThreadsField(usize);
+
+impl<'de> Deserialize<'de> for ThreadsField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = usize::deserialize(deserializer)?;
+        value::threads(&count.to_string()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A name that the application can have.
+struct NameField(String);
+
+impl<'de> Deserialize<'de> for NameField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        value::name(&name).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -218,7 +251,7 @@ mod tests {
         for (text, parts) in [
             ("port = 80", ["narae.toml:1:1", "port"]),
             ("\nhttp = \"8080\"", ["narae.toml:2:8", "http: "]),
-            ("workers = 0", ["narae.toml:1:11", "workers: "]),
+            ("workers = 9999", ["narae.toml:1:11", "workers: "]),
             ("[limits]\nhead_timeout = \"5\"", ["narae.toml:2:16", "limits.head_timeout: "]),
             ("[limits]\nhead_timeuot = \"5s\"", ["narae.toml:2:1", "head_timeout"]),
             ("[log]\nformat = \"loud\"", ["narae.toml:2:10", "combined"]),

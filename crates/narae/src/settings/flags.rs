@@ -66,9 +66,29 @@ pub struct Flags {
     #[arg(long, value_name = "VERSION", value_parser = value::tls_version)]
     tls_min: Option<TlsVersion>,
 
-    /// How many event loops serve, each on its own thread, or "auto" for one per core. [default: auto]
+    /// How many worker processes serve, or "auto" for one per core; 0 for one process. [default: auto]
+    ///
+    /// With 0 there is no supervisor, so nothing is restarted or reloaded: good for debugging.
     #[arg(long, value_name = "COUNT")]
     workers: Option<Workers>,
+
+    /// How many event loops each worker has, on threads of their own. [default: 1]
+    ///
+    /// With --workers 0 the default is one per core.
+    #[arg(long, value_name = "COUNT", value_parser = value::threads)]
+    threads: Option<usize>,
+
+    /// The name by which "narae status", "narae reload" and "narae stop" find it. [default: the program's]
+    #[arg(long, value_name = "NAME", value_parser = value::name)]
+    name: Option<String>,
+
+    /// Workers run as this user, once sockets are bound and certificates are read. Needs root.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// Workers run in this group. [default: that of --user]
+    #[arg(long, value_name = "GROUP", requires = "user")]
+    group: Option<String>,
 
     /// Access log format: dev, combined, common, default, short, tiny, json, a text with tokens, or off.
     ///
@@ -139,11 +159,16 @@ impl Flags {
             chain: set(self.chain),
             tls_min: set(self.tls_min),
             workers: set(self.workers),
+            threads: set(self.threads),
+            name: set(self.name),
+            user: set(self.user),
+            group: set(self.group),
             log: set(self.log),
             log_file: set(self.log_file),
             linger: set(self.linger),
             deadline: set(self.deadline),
             limits: super::limits::LimitsGiven::default(),
+            cluster: super::cluster::ClusterGiven::default(),
         })
     }
 }
@@ -189,7 +214,9 @@ mod tests {
         for (arguments, parts) in [
             (["--http", "8080"], ["--http", "127.0.0.1:8080"]),
             (["--tls-min", "1.1"], ["--tls-min", "1.3"]),
-            (["--workers", "0"], ["--workers", "auto"]),
+            (["--workers", "9999"], ["--workers", "auto"]),
+            (["--threads", "0"], ["--threads", "1024"]),
+            (["--name", "a/b"], ["--name", "letters"]),
             (["--linger", "5"], ["--linger", "15s"]),
             (["--log", "loud"], ["--log", "combined"]),
         ] {

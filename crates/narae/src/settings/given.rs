@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use narae_server::TlsVersion;
 
+use super::cluster::ClusterGiven;
 use super::limits::LimitsGiven;
 use super::value::{Address, LogChoice, Workers};
 
@@ -70,12 +71,18 @@ pub(crate) struct Given {
     pub(crate) chain: Set<PathBuf>,
     pub(crate) tls_min: Set<TlsVersion>,
     pub(crate) workers: Set<Workers>,
+    pub(crate) threads: Set<usize>,
+    pub(crate) name: Set<String>,
+    pub(crate) user: Set<String>,
+    pub(crate) group: Set<String>,
     pub(crate) log: Set<LogChoice>,
     pub(crate) log_file: Set<PathBuf>,
     pub(crate) linger: Set<Duration>,
     pub(crate) deadline: Set<Duration>,
     /// Only the file has them.
     pub(crate) limits: LimitsGiven,
+    /// Only the file has them.
+    pub(crate) cluster: ClusterGiven,
 }
 
 impl Given {
@@ -89,10 +96,15 @@ impl Given {
             chain: self.chain.or(lower.chain),
             tls_min: self.tls_min.or(lower.tls_min),
             workers: self.workers.or(lower.workers),
+            threads: self.threads.or(lower.threads),
+            name: self.name.or(lower.name),
+            user: self.user.or(lower.user),
+            group: self.group.or(lower.group),
             log: self.log.or(lower.log),
             log_file: self.log_file.or(lower.log_file),
             linger: self.linger.or(lower.linger),
             deadline: self.deadline.or(lower.deadline),
+            cluster: if self.cluster == ClusterGiven::default() { lower.cluster } else { self.cluster },
             limits: if self.limits == LimitsGiven::default() { lower.limits } else { self.limits },
         }
     }

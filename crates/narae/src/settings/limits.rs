@@ -61,6 +61,12 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl Size {
+    pub(crate) fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
 impl TryFrom<Size> for usize {
     type Error = std::num::TryFromIntError;
 
@@ -81,6 +87,7 @@ pub(crate) struct LimitsGiven {
     max_body_bytes: Option<Size>,
     body_timeout: Option<DurationText>,
     keep_alive_idle: Option<DurationText>,
+    park_after: Option<DurationText>,
     write_stall: Option<DurationText>,
     h2_max_streams: Option<u32>,
     h2_budgets: Option<BudgetsGiven>,
@@ -123,6 +130,9 @@ impl LimitsGiven {
         limits.max_body_bytes = self.max_body_bytes.map_or(limits.max_body_bytes, |given| given.0);
         set(&mut limits.body_timeout, self.body_timeout);
         set(&mut limits.keep_alive_idle, self.keep_alive_idle);
+        if let Some(time) = self.park_after {
+            limits.park_after = Some(time.0).filter(|time| !time.is_zero());
+        }
         set(&mut limits.write_stall, self.write_stall);
         limits.h2_max_streams = self.h2_max_streams.unwrap_or(limits.h2_max_streams);
         if let Some(given) = self.h2_budgets {
@@ -156,6 +166,7 @@ mod tests {
         max_body_bytes = "6MiB"
         body_timeout = "7m"
         keep_alive_idle = "8s"
+        park_after = "2s"
         write_stall = "9s"
         h2_max_streams = 10
         max_connections = 11
@@ -176,9 +187,10 @@ mod tests {
             format!("{limits:#?}").lines().map(|line| line.trim().to_owned()).collect()
         };
         let (before, after) = (fields(&Limits::default()), fields(&limits));
-        for line in before.iter().filter(|line| line.contains(": ") && !line.ends_with('{')) {
+        for line in before.iter().filter(|line| line.contains(": ") && !line.ends_with(['{', '('])) {
             assert!(!after.contains(line), "not set: {line}");
         }
+        assert_eq!(limits.park_after, Some(Duration::from_secs(2)));
         assert_eq!(limits.max_head_bytes, 3072);
         assert_eq!(limits.body_timeout, Duration::from_secs(420));
         assert_eq!(limits.max_body_bytes, 6 * 1024 * 1024);

@@ -4,6 +4,7 @@
 //! of which nothing needs to be checked again but the server's own limits. The highest source wins, value
 //! by value. Must not bind sockets or read certificates.
 
+mod cluster;
 mod duration;
 mod environment;
 mod file;
@@ -16,7 +17,6 @@ mod value;
 
 mod size;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use narae_server::{DrainSettings, Limits, Tls};
@@ -24,17 +24,21 @@ use narae_server::{DrainSettings, Limits, Tls};
 use crate::error::{Error, SettingFault};
 use crate::log::Log;
 use given::{CERT, CHAIN, Given, HTTPS, KEY, Key, Origin, Set, TLS_MIN};
-use value::Workers;
 
+pub use cluster::ClusterSettings;
 pub use flags::Flags;
 pub(crate) use value::{Address, LogChoice};
+pub use value::{PerCore, Workers};
 
 /// What the program says with the setters of `App`. Not checked yet: it may be replaced.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programmed {
     pub(crate) http: Vec<String>,
     pub(crate) https: Vec<(String, Tls)>,
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<Workers>,
+    pub(crate) threads: Option<usize>,
+    pub(crate) name: Option<String>,
+    pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainSettings,
     pub(crate) log: Log,
@@ -62,8 +66,12 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     /// Why the certificate or the TLS version would be without use if no address speaks TLS.
     pub(crate) idle_tls: Option<SettingFault>,
-    /// `None`: one event loop per core.
-    pub(crate) workers: Option<NonZeroUsize>,
+    pub(crate) workers: Workers,
+    /// `None`: one in each worker; without workers, one per core.
+    pub(crate) threads: Option<usize>,
+    /// The application's name, and whether an operator chose it.
+    pub(crate) name: Option<(String, bool)>,
+    pub(crate) cluster: ClusterSettings,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainSettings,
     pub(crate) log: Log,
@@ -94,13 +102,30 @@ fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {
         error => Error::Server(error),
     })?;
     let workers = match (given.workers, programmed.workers) {
-        (Some((Workers::Count(count), _)), _) => Some(count),
-        (Some((Workers::Auto, _)), _) | (None, None) => None,
-        (None, Some(count)) => match Workers::of(count).map_err(|reason| fault("App::workers", reason))? {
-            Workers::Count(count) => Some(count),
-            Workers::Auto => None,
-        },
+        (Some((workers, _)), _) => workers,
+        (None, Some(workers)) => workers.checked().map_err(|reason| fault("App::workers", reason))?,
+        (None, None) => Workers::default(),
     };
+    let threads = match (given.threads, programmed.threads) {
+        (Some((threads, _)), _) => Some(threads),
+        (None, Some(threads)) => {
+            Some(value::threads(&threads.to_string()).map_err(|reason| fault("App::threads", reason))?)
+        }
+        (None, None) => None,
+    };
+    let name = match (given.name, programmed.name) {
+        (Some((name, _)), _) => Some((name, true)),
+        (None, Some(name)) => Some((name, false)),
+        (None, None) => None,
+    };
+    let mut cluster = given.cluster.apply(programmed.cluster);
+    if let Some((user, _)) = given.user {
+        cluster.user = Some(user);
+    }
+    if let Some((group, _)) = given.group {
+        cluster.group = Some(group);
+    }
+    cluster.check().map_err(|reason| fault("[cluster]", reason))?;
     let drain = DrainSettings {
         linger: given.linger.map_or(programmed.drain.linger, |(linger, _)| linger),
         deadline: given.deadline.map_or(programmed.drain.deadline, |(deadline, _)| deadline),
@@ -133,6 +158,9 @@ fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {
         tls: first,
         idle_tls,
         workers,
+        threads,
+        name,
+        cluster,
         limits,
         drain,
         log,

@@ -79,11 +79,11 @@ const KEYS: [KeyCase; 7] = [
         show: show_https,
     },
     KeyCase {
-        programmed: |programmed| programmed.workers = Some(2),
+        programmed: |programmed| programmed.workers = Some(Workers::Count(2)),
         file: "workers = 3",
         variable: ("NARAE_WORKERS", "4"),
         flag: ["--workers", "auto"],
-        expected: ["None", "Some(2)", "Some(3)", "Some(4)", "None"],
+        expected: ["PerCore", "Count(2)", "Count(3)", "Count(4)", "PerCore"],
         show: |settings| format!("{:?}", settings.workers),
     },
     KeyCase {
@@ -232,7 +232,7 @@ fn what_cannot_work_is_refused_whatever_its_source() {
     let of = |programmed, file| load_case(programmed, Case { file, ..Case::default() }).unwrap_err();
     let error = of(Programmed::default(), "[limits]\nhead_timeout = \"0\"");
     assert!(error.contains("head_timeout"), "{error}");
-    let error = of(Programmed { workers: Some(0), ..Programmed::default() }, "");
+    let error = of(Programmed { workers: Some(Workers::Count(9999)), ..Programmed::default() }, "");
     assert!(error.contains("App::workers"), "{error}");
     let error = of(Programmed { http: vec!["8080".into()], ..Programmed::default() }, "");
     assert!(error.contains("App::http") && error.contains("127.0.0.1:8080"), "{error}");
@@ -261,7 +261,10 @@ fn the_highest_source_names_the_file() {
                 .unwrap()
                 .flags,
         };
-        load(Programmed::default(), sources).unwrap().workers.unwrap().get()
+        match load(Programmed::default(), sources).unwrap().workers {
+            Workers::Count(count) => count,
+            Workers::PerCore => 0,
+        }
     };
     assert_eq!(of(None, None, None), 1);
     assert_eq!(of(Some(&named), None, None), 2);

@@ -3,7 +3,6 @@
 //!
 //! In: text. Out: checked values, or what is allowed. Must not know which source the text came from.
 
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use narae_layers::Format;
@@ -66,20 +65,43 @@ pub(crate) fn addresses<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Address>, Stri
     texts.into_iter().map(str::parse).collect()
 }
 
-/// How many event loops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Workers {
-    /// One per core that the process may use.
-    Auto,
-    Count(NonZeroUsize),
+/// How many worker processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Workers {
+    /// One per core that the process may use: affinity and cgroup quota are respected.
+    #[default]
+    PerCore,
+    /// So many. With 0 there is no supervisor: everything runs in this one process, which is good for
+    /// debugging.
+    Count(usize),
+}
+
+/// One worker process per core: `narae::app(…).workers(PerCore)`. The default.
+#[derive(Clone, Copy, Debug)]
+pub struct PerCore;
+
+impl From<PerCore> for Workers {
+    fn from(_: PerCore) -> Self {
+        Self::PerCore
+    }
+}
+
+impl From<usize> for Workers {
+    fn from(count: usize) -> Self {
+        Self::Count(count)
+    }
 }
 
 impl Workers {
-    /// `count` event loops, within reason.
-    pub(crate) fn of(count: usize) -> Result<Self, String> {
-        NonZeroUsize::new(count).filter(|count| count.get() <= MAX_WORKERS).map(Self::Count).ok_or_else(
-            || format!("{count} event loops cannot serve: write a number from 1 to {MAX_WORKERS}, or auto"),
-        )
+    /// The same, within reason.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        match self {
+            Self::Count(count) if count > MAX_WORKERS => Err(format!(
+                "{count} workers are too many: write a number from 1 to {MAX_WORKERS}, auto, or 0 for one process"
+            )),
+            fine => Ok(fine),
+        }
     }
 }
 
@@ -88,17 +110,39 @@ impl FromStr for Workers {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "auto" => Ok(Self::Auto),
+            "auto" => Ok(Self::PerCore),
             number => match number.parse() {
-                Ok(count) => Self::of(count),
-                Err(_) => Err(format!("{text:?} is no number of event loops: write a number, or auto")),
+                Ok(count) => Self::Count(count).checked(),
+                Err(_) => Err(format!("{text:?} is no number of workers: write a number, or auto")),
             },
         }
     }
 }
 
+/// Each worker has memory and descriptors of its own.
+const MAX_WORKERS: usize = 512;
+
+/// Reads how many event loops a process has.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    let count: Option<usize> = text.parse().ok();
+    count.filter(|count| (1..=MAX_THREADS).contains(count)).ok_or_else(|| {
+        format!("{text:?} is no number of event loops: write a number from 1 to {MAX_THREADS}")
+    })
+}
+
 /// Each event loop has a thread and descriptors of its own.
-const MAX_WORKERS: usize = 1024;
+const MAX_THREADS: usize = 1024;
+
+/// Reads the application's name, as the `narae` command calls it.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if (1..=64).contains(&text.len()) && !text.starts_with('.') && text.chars().all(is_fine) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} cannot be a name: write up to 64 letters, digits, \"-\", \"_\" and \".\", not first"
+    ))
+}
 
 /// Reads the oldest version of TLS to speak.
 pub(crate) fn tls_version(text: &str) -> Result<TlsVersion, String> {
@@ -165,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn workers_are_auto_or_at_least_one() {
-        assert_eq!("auto".parse(), Ok(Workers::Auto));
-        assert_eq!("3".parse(), Workers::of(3));
-        assert!(Workers::of(3).is_ok());
-        for text in ["0", "-1", "many", "5000"] {
+    fn workers_are_auto_or_a_number() {
+        assert_eq!("auto".parse(), Ok(Workers::PerCore));
+        assert_eq!("3".parse(), Ok(Workers::Count(3)));
+        assert_eq!("0".parse(), Ok(Workers::Count(0)));
+        for text in ["-1", "many", "5000"] {
             assert!(text.parse::<Workers>().unwrap_err().contains("auto"), "{text}");
         }
     }

@@ -25,7 +25,8 @@ fn program() {
         .http("127.0.0.1:0")
         .name("greeter")
         .serving("a greeting")
-        .workers(1)
+        .workers(0)
+        .threads(1)
         .access_log(Log::off())
         .arguments(false)
         .run();
@@ -86,7 +87,13 @@ fn a_banner_says_where_and_a_signal_stops_with_a_report() {
         let mut program = Program::start(itself());
         let banner = program.until("Ctrl-C");
         let text = banner.join("\n");
-        for part in ["greeter on narae", "http://127.0.0.1:", "HTTP/1.1", "a greeting", "event loops  1"] {
+        for part in [
+            "greeter on narae",
+            "http://127.0.0.1:",
+            "HTTP/1.1",
+            "a greeting",
+            "event loops  1 in this process",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains('\x1b'), "no colours outside of a terminal: {text}");

@@ -8,6 +8,9 @@ mod methods;
 mod pages;
 mod persistence;
 mod users;
+mod workers;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,7 +21,7 @@ use tower::ServiceExt;
 
 use narae::Failure;
 
-use super::{Inspect, Served, Store};
+use super::{Cluster, Inspect, Place, Served, Store};
 
 /// The demo on a database of its own.
 struct Site {
@@ -44,16 +47,40 @@ const INSPECT: Inspect = |head| Served {
     worker: 1,
 };
 
+/// No cluster.
+struct Alone;
+
+impl Cluster for Alone {
+    fn place(&self) -> Option<Place> {
+        None
+    }
+
+    fn status(&self) -> Result<narae::cluster::Status, String> {
+        Err("there is no supervisor".to_owned())
+    }
+
+    fn kill(&self, pid: i32) -> std::io::Result<()> {
+        panic!("nobody is to be killed, {pid} least of all")
+    }
+}
+
 impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("demo.db")).unwrap();
-        Self { router: super::router(store, INSPECT), folder }
+        Self { router: super::router(store, INSPECT, Arc::new(Alone)), folder }
+    }
+
+    /// A site that a cluster serves, asked by `inspect`'s client.
+    fn in_cluster(inspect: Inspect, cluster: Arc<dyn Cluster>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("demo.db")).unwrap();
+        Self { router: super::router(store, inspect, cluster), folder }
     }
 
     /// Another process on the same file, as far as SQLite can tell.
     fn twin(&self) -> Router {
-        super::router(Store::open(&self.folder.path().join("demo.db")).unwrap(), INSPECT)
+        super::router(Store::open(&self.folder.path().join("demo.db")).unwrap(), INSPECT, Arc::new(Alone))
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -15,7 +15,7 @@ async fn users_survive_a_restart() {
     let before = site.get("/api/users").await.json();
     let path = site.folder.path().join("demo.db");
     drop(site.router);
-    let reopened = crate::demo::router(Store::open(&path).unwrap(), INSPECT);
+    let reopened = crate::demo::router(Store::open(&path).unwrap(), INSPECT, Arc::new(Alone));
     let after = send(&reopened, request("GET", "/api/users", &[], "")).await.json();
     assert_eq!(after, before, "nothing is lost, and the first users do not come back");
 }

@@ -1,0 +1,73 @@
+//! Connections that outlive a reload: idle ones, and answers without an end.
+
+use std::time::Instant;
+
+use crate::client::Client;
+use crate::home::{Home, QUICK};
+
+#[test]
+fn idle_connections_go_to_the_new_workers_and_work_on() {
+    let home = Home::new(2);
+    let app = home.start();
+    let before = home.pids();
+    let mut clients: Vec<Client> = (0..200).map(|_| Client::new(app.http)).collect();
+    for client in &mut clients {
+        assert!(before.contains(&client.pid()));
+    }
+    let receipt = home.reload();
+    assert!(receipt.handed_over > 0, "{receipt:?}");
+    assert_eq!((receipt.reset, receipt.cut.len()), (0, 0), "{receipt:?}");
+    let after = home.pids();
+    for client in &mut clients {
+        let pid = client.pid();
+        assert!(after.contains(&pid) && !before.contains(&pid), "{pid} is none of {after:?}");
+    }
+}
+
+#[test]
+fn event_streams_are_told_and_end_by_themselves_one_after_the_other() {
+    let home = Home::new(2);
+    home.settings(&QUICK.replace("linger = \"500ms\"", "linger = \"2s\""));
+    let app = home.start();
+    let mut streams: Vec<Client> = (0..12).map(|_| Client::new(app.http)).collect();
+    for stream in &mut streams {
+        stream.send("GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        while !stream.line().unwrap().contains("tick") {}
+    }
+    let readers: Vec<_> = streams
+        .into_iter()
+        .map(|stream| {
+            std::thread::spawn(move || {
+                let text = stream.rest();
+                (text, Instant::now())
+            })
+        })
+        .collect();
+    let receipt = home.reload();
+    assert_eq!((receipt.reset, receipt.cut.len()), (0, 0), "{receipt:?}");
+    let mut ends = Vec::new();
+    for reader in readers {
+        let (text, end) = reader.join().unwrap();
+        // The chunk of the end is there: it was not cut.
+        assert!(text.contains("goodbye") && text.ends_with("0\r\n\r\n"), "{text:?}");
+        ends.push(end);
+    }
+    ends.sort();
+    // Not all at once, so that not all come back at once.
+    assert!(ends[11] - ends[0] > std::time::Duration::from_millis(200), "{ends:?}");
+}
+
+#[test]
+fn event_streams_that_do_not_listen_are_cut_at_the_deadline_and_named() {
+    let home = Home::new(2);
+    home.settings(&QUICK.replace("deadline = \"10s\"", "deadline = \"2s\""));
+    let app = home.start();
+    let mut stream = Client::new(app.http);
+    stream.send("GET /sse-deaf HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    while !stream.line().unwrap().contains("tick") {}
+    let reader = std::thread::spawn(move || stream.rest());
+    let told = home.tell(&["reload"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.said.contains("cut 1") && told.said.contains("cut: GET /sse-deaf"), "{told:?}");
+    assert!(!reader.join().unwrap().ends_with("0\r\n\r\n"));
+}

@@ -1,0 +1,246 @@
+//! This process as a worker: serves, listens to its supervisor, and says how it is.
+//!
+//! In: settings, inherited sockets, a [`Worker`]. Out: a server that runs until it is told to leave. Its
+//! own threads wait for the supervisor and watch the event loops; none of them sees a request.
+
+use std::fmt::Write;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use narae_cluster::{Connections, Wish, Worker, WorkerReport};
+use narae_layers::Sink;
+use narae_server::{Accept, Adopter, DrainSettings, Handed, Listener, Observer, Report, Stopper};
+
+use super::neighbours::{Others, milliseconds};
+use super::travel;
+use crate::app::App;
+use crate::error::Result;
+use crate::settings::Settings;
+use crate::signals;
+
+/// How often the event loops are looked at, and after how long without a sign of life their requests are
+/// written down.
+const LOOK: Duration = Duration::from_secs(1);
+const LATE: u64 = 2000;
+/// Requests that are written down.
+const MOST_NAMED: usize = 8;
+
+/// Which worker this process is. See [`place`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The application's name, by which the `narae` command finds it.
+    pub name: String,
+    /// The worker's slot, from 0.
+    pub slot: usize,
+    /// Its generation, from 1; a reload raises it.
+    pub generation: u32,
+}
+
+static PLACE: OnceLock<Place> = OnceLock::new();
+
+/// Which worker of a cluster this process is. `None`: it is none, as with `workers(0)` or in tests.
+pub fn place() -> Option<&'static Place> {
+    PLACE.get()
+}
+
+/// Serves as a worker, until the supervisor or a signal ends it.
+pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
+    let worker = Arc::new(worker);
+    // Set once: a process is one worker.
+    let _ = PLACE.set(Place {
+        name: worker.name().to_owned(),
+        slot: worker.slot(),
+        generation: worker.generation(),
+    });
+    let inherited = Listener::inherited()?;
+    let sockets: Vec<_> = inherited
+        .iter()
+        .map(|listener| Ok((listener.descriptor()?, listener.name().unwrap_or_default().to_owned())))
+        .collect::<Result<_, narae_server::Error>>()?;
+    worker
+        .keep_listeners(sockets.iter().map(|(socket, name)| (socket.as_fd(), name.clone())))
+        .map_err(narae_server::Error::System)?;
+    drop(sockets);
+    let others = Arc::new(Others::new(Arc::clone(&worker)));
+    let privileges = settings.cluster.privileges()?;
+    let drain = settings.drain;
+    let threads = settings.threads.unwrap_or(1);
+    let lanes = worker.lanes();
+    let counters: Vec<_> =
+        lanes.iter().filter_map(|lane| lane.counters.first_chunk()).take(threads).collect();
+    let accept = Arc::clone(&others);
+    let (running, _) = app.serve(settings, inherited, threads, move |builder| {
+        if let Some(privileges) = privileges {
+            // Certificates are read and logs are open: from here on nothing needs the rights of root.
+            privileges.drop_for_good().map_err(narae_server::Error::System)?;
+        }
+        Ok(builder.counters(counters).accept(Accept::Threads(accept)))
+    })?;
+    others.accepts(true);
+    let hands = Hands {
+        worker: Arc::clone(&worker),
+        others,
+        stopper: running.stopper(),
+        adopter: running.adopter(),
+        drain,
+        log: running.log_file().cloned(),
+    };
+    let leaving = hands.clone();
+    signals::watch_with(running.log_file().cloned(), move |fast| leaving.leave(fast))
+        .map_err(narae_server::Error::System)?;
+    let watched = Arc::clone(&worker);
+    let observer = running.observer();
+    spawn("narae-watch", move || watch(&watched, &observer))?;
+    worker.ready().map_err(narae_server::Error::System)?;
+    spawn("narae-control", move || hands.obey())?;
+    let report = running.wait();
+    for cut in &report.cut {
+        tracing::warn!("cut: {cut}");
+    }
+    worker.ended(told(&report));
+    Ok(())
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result {
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024);
+    thread.spawn(work).map(drop).map_err(|error| narae_server::Error::System(error).into())
+}
+
+/// What the supervisor wants to know of a drain.
+fn told(report: &Report) -> WorkerReport {
+    WorkerReport {
+        handed_over: report.handed_over,
+        reset: report.reset,
+        cut: report.cut.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// What the supervisor's wishes are carried out with.
+#[derive(Clone)]
+struct Hands {
+    worker: Arc<Worker>,
+    others: Arc<Others>,
+    stopper: Stopper,
+    adopter: Adopter,
+    drain: DrainSettings,
+    log: Option<Sink>,
+}
+
+impl Hands {
+    /// Does what the supervisor says, until the process ends.
+    fn obey(self) {
+        loop {
+            match self.worker.next() {
+                Ok(Wish::Drain { fast, to }) => self.drain(fast, to),
+                Ok(Wish::Receive(connections)) => {
+                    let adopter = self.adopter.clone();
+                    let received = spawn("narae-receive", move || receive(&connections, &adopter));
+                    if let Err(error) = received {
+                        tracing::warn!(%error, "idle connections cannot be taken over");
+                    }
+                }
+                Ok(Wish::Connection(socket, about)) => adopt(&self.adopter, socket, &about),
+                Ok(Wish::Reopen) => signals::reopen(self.log.as_ref()),
+                Err(error) => {
+                    tracing::error!(%error, "the supervisor cannot be heard any more");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A signal told this worker to end, not its supervisor.
+    fn leave(&self, fast: bool) {
+        self.worker.leaving();
+        self.drain(fast, None);
+    }
+
+    fn drain(&self, fast: bool, to: Option<Connections>) {
+        self.others.accepts(false);
+        self.worker.forget_listeners();
+        if fast {
+            return self.stopper.stop(DrainSettings { linger: Duration::ZERO, deadline: Duration::ZERO });
+        }
+        let Some(to) = to else { return self.stopper.stop(self.drain) };
+        let (sender, connections) = mpsc::channel();
+        let adopter = self.adopter.clone();
+        match spawn("narae-hand-over", move || hand_over(&connections, &to, &adopter)) {
+            Ok(()) => self.stopper.stop_handing_over(self.drain, sender),
+            Err(_) => self.stopper.stop(self.drain),
+        }
+    }
+}
+
+/// Sends connections to another worker. Those that it does not take come back, and are served to their end
+/// here.
+fn hand_over(connections: &Receiver<Handed>, to: &Connections, adopter: &Adopter) {
+    while let Ok(first) = connections.recv() {
+        let mut batch = vec![first];
+        batch.extend(connections.try_iter().take(Connections::at_once() - 1));
+        let described: Vec<_> =
+            batch.iter().map(|handed| (handed.socket.as_fd(), travel::about(handed))).collect();
+        let sent = to.send(&described);
+        drop(described);
+        if sent.is_err() {
+            for handed in batch.into_iter().chain(connections.try_iter()) {
+                // Where even that fails, the connection closes: it was idle.
+                let _ = adopter.adopt(handed);
+            }
+            return;
+        }
+    }
+}
+
+fn receive(connections: &Connections, adopter: &Adopter) {
+    while let Ok(Some(batch)) = connections.recv() {
+        for (socket, about) in batch {
+            adopt(adopter, socket, &about);
+        }
+    }
+}
+
+fn adopt(adopter: &Adopter, socket: std::os::fd::OwnedFd, about: &str) {
+    if let Some(mut handed) = travel::arrived(socket, about) {
+        // No place now: in a moment there is one, since its connections end.
+        let until = Instant::now() + Duration::from_secs(1);
+        while let Err(back) = adopter.adopt(handed) {
+            if Instant::now() > until {
+                return;
+            }
+            handed = back;
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Writes down what a stuck event loop was doing, for the supervisor to tell.
+fn watch(worker: &Worker, observer: &Observer) {
+    let beat = narae_server::COUNTERS.iter().position(|counter| *counter == "beat").unwrap_or(0);
+    let lanes = worker.lanes();
+    loop {
+        thread::sleep(LOOK);
+        let now = milliseconds();
+        let is_late = lanes.iter().any(|lane| {
+            let beat = lane.counters.get(beat).map_or(0, |cell| cell.load(Relaxed));
+            beat > 0 && now.saturating_sub(beat) > LATE
+        });
+        if let Some(lane) = lanes.first() {
+            lane.set_evidence(&if is_late { evidence(observer) } else { String::new() });
+        }
+    }
+}
+
+fn evidence(observer: &Observer) -> String {
+    let mut text = String::new();
+    for request in observer.oldest_requests(MOST_NAMED) {
+        let age = request.age.as_secs_f64();
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "  {} {} ({age:.1} s, {})", request.method, request.path, request.peer);
+    }
+    text
+}
