@@ -24,6 +24,8 @@ fn lesson(name: &str, arguments: &[&str]) -> (Program, tempfile::TempDir) {
         .env_remove("XDG_STATE_HOME")
         .env("HOME", home.path())
         .env("NO_COLOR", "1")
+        // Names of its own, whatever runs beside it.
+        .env("NARAE_RUNTIME_DIR", home.path().join("run"))
         .current_dir(home.path())
         .stdout(Stdio::null());
     (Program::start(command), home)
@@ -125,6 +127,29 @@ fn graceful_stop_finishes_requests_and_tells_streams() {
     assert!(slow.join().unwrap().ends_with("slow, but whole\n"));
     let (status, said) = program.wait();
     assert!(status.success() && said.contains("drained 2 connections") && said.contains("cut 0"), "{said}");
+}
+
+#[test]
+fn a_cluster_replaces_the_worker_that_dies_and_all_of_them_in_a_reload() {
+    let (mut program, _home) = lesson("cluster", &HTTP);
+    let address = program.address("http://");
+    let answer = get(address, "/");
+    assert!(answer.contains("worker ") && answer.contains("generation 1, process "), "{answer}");
+    let pid = answer.split_once("process ").unwrap().1.split(':').next().unwrap();
+    assert_ne!(pid, program.pid().to_string());
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    program.line_with("killed (SIGKILL)");
+
+    let mut events = connect(address);
+    events.write_all(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(events).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("data: tick 0 of worker ") && line.contains("generation 1")));
+    program.signal(Signal::HUP);
+    assert!(lines.any(|line| line == "data: goodbye") && lines.any(|line| line == "retry: 100"));
+    let receipt = program.line_with("reload 1 → 2: 2 workers");
+    assert!(receipt.contains("reset 0") && receipt.contains("cut 0"), "{receipt}");
+    assert!(get(address, "/").contains("generation 2"));
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

@@ -40,4 +40,5 @@ pub use placement::cores;
 pub use plan::{Exit, Policy};
 pub use privileges::{Privileges, no_new_privileges};
 pub use supervisor::supervise;
+pub use sys::memory::give_back_memory;
 pub use worker::{CHECK, Connections, Role, WORKER, Wish, Worker};

@@ -224,7 +224,7 @@ pub struct Status {
     pub generation: u32,
     /// Seconds since the supervisor began.
     pub uptime_seconds: f64,
-    /// `starting`, `serving`, `reloading`, `stopping`, or `degraded` if a slot is broken.
+    /// `starting`, `serving`, `reloading`, `stopping`, or `degraded` if a slot is empty.
     pub state: String,
     /// Where it listens, as named at start.
     pub addresses: Vec<String>,
@@ -232,6 +232,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Slots in which no worker starts any more.
     pub broken_slots: Vec<usize>,
+    /// Slots without a worker: broken ones, and those whose worker crashed and is started again in a while.
+    pub empty_slots: Vec<usize>,
     /// The supervisor's memory (resident set), in bytes.
     pub memory: u64,
 }

@@ -154,6 +154,7 @@ impl Supervisor {
     pub(crate) fn upgrade(&mut self, asker: Option<Asker>, checked: std::result::Result<(), String>) {
         let reason = match checked {
             Err(reason) => reason,
+            Ok(()) if self.state.stopping.is_some() => "the application is stopping".to_owned(),
             Ok(()) => {
                 self.tell_and_forget(&Reply::Done {
                     text: "the supervisor is replaced; workers serve on".to_owned(),

@@ -143,7 +143,7 @@ impl List {
         if self.json {
             print_json(&statuses);
         } else if statuses.is_empty() {
-            println!("nothing runs");
+            say("nothing runs\n");
         } else {
             let mut table = Table::new(&["NAME", "STATE", "PID", "WORKERS", "GENERATION", "UP", "ADDRESSES"]);
             for status in &statuses {
@@ -188,13 +188,13 @@ impl Which {
             }
             Reply::Done { text } => {
                 if !json {
-                    println!("{text}");
+                    say(&format!("{text}\n"));
                 }
                 ExitCode::SUCCESS
             }
             Reply::Receipt(receipt) => {
                 if !json {
-                    println!("{receipt}");
+                    say(&format!("{receipt}\n"));
                 }
                 ExitCode::SUCCESS
             }
@@ -223,14 +223,14 @@ fn only_name() -> narae::Result<String> {
 }
 
 fn is_well(status: &Status) -> bool {
-    status.broken_slots.is_empty()
+    status.empty_slots.is_empty()
         && !status.workers.is_empty()
         && status.workers.iter().all(|worker| matches!(worker.state.as_str(), "serving" | "leaving"))
 }
 
 fn show(status: &Status) {
-    println!(
-        "{} · {} · generation {} · supervisor {} ({}) · up {}",
+    let head = format!(
+        "{} · {} · generation {} · supervisor {} ({}) · up {}\n",
         status.name,
         status.state,
         status.generation,
@@ -238,10 +238,11 @@ fn show(status: &Status) {
         bytes(status.memory),
         span(status.uptime_seconds)
     );
+    say(&head);
     for address in &status.addresses {
-        println!("  {address}");
+        say(&format!("  {address}\n"));
     }
-    println!();
+    say("\n");
     let mut table = Table::new(&[
         "WORKER", "PID", "GEN", "STATE", "UP", "RESTARTS", "MEMORY", "OPEN", "PARKED", "REQUESTS", "5XX",
     ]);
@@ -264,10 +265,15 @@ fn show(status: &Status) {
     }
     table.print();
     for slot in &status.broken_slots {
-        println!(
-            "slot {slot} is broken: its worker crashed again and again; mend the application and reload"
-        );
+        say(&format!(
+            "slot {slot} is broken: its worker crashed again and again; mend the application and reload\n"
+        ));
     }
+}
+
+/// Writes to the standard output. A closed pipe is no reason to fail.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Columns as wide as what is in them.
@@ -304,15 +310,14 @@ impl Table {
     }
 
     fn print(&self) {
-        // A closed pipe is no reason to fail.
-        let _ = std::io::stdout().write_all(self.text().as_bytes());
+        say(&self.text());
     }
 }
 
 fn print_json<T: serde::Serialize>(value: &T) {
     // Plain structs can always be written.
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        println!("{text}");
+        say(&format!("{text}\n"));
     }
 }
 

@@ -56,6 +56,19 @@ impl Client {
         Ok(line)
     }
 
+    /// Reads up to the line that holds `text`; everything that came.
+    pub fn up_to(&mut self, text: &str) -> String {
+        let mut read = String::new();
+        loop {
+            let line = self.line().unwrap();
+            assert!(!line.is_empty(), "no {text:?}, it ended after {read:?}");
+            read += &line;
+            if line.contains(text) {
+                return read;
+            }
+        }
+    }
+
     pub fn answer(&mut self) -> io::Result<Answer> {
         let first = self.line()?;
         let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);

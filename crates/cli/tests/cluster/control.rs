@@ -26,9 +26,10 @@ fn stop_waits_for_the_end() {
         let open: u64 = home.status().workers.iter().map(|worker| worker.counters["open"]).sum();
         (open > 0).then_some(())
     });
+    let reader = std::thread::spawn(move || client.answer());
     let told = home.tell(&["stop"]);
     assert_eq!(told.code, Some(0), "{told:?}");
-    assert_eq!(client.answer().unwrap().body, "slow");
+    assert_eq!(reader.join().unwrap().unwrap().body, "slow");
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
     Client::connect(app.http).map(drop).unwrap_err();
     assert!(app.program.wait().0.success());
@@ -42,7 +43,7 @@ fn a_fast_stop_waits_for_nobody() {
     let app = home.start();
     let mut client = Client::new(app.http);
     client.send("GET /sse-deaf HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    while !client.line().unwrap().contains("tick") {}
+    client.up_to("tick");
     assert_eq!(home.tell(&["stop", "--fast"]).code, Some(0));
     let (status, said) = app.program.wait();
     assert!(status.success(), "{said}");

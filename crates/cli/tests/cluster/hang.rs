@@ -32,6 +32,7 @@ fn while_a_worker_is_blocked_new_connections_are_answered_by_the_other_one() {
     let mut client = Client::new(app.http);
     let blocked = client.pid();
     client.send("GET /block?ms=4000 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    eventually("handler that blocks", || home.path().join("blocking").exists().then_some(()));
     for _ in 0..20 {
         let pid: i32 = get(app.http, "/pid").body.parse().unwrap();
         assert_ne!(pid, blocked);

@@ -90,6 +90,8 @@ fn number(query: &HashMap<String, String>, key: &str) -> u64 {
 }
 
 async fn block(Query(query): Query<HashMap<String, String>>) -> &'static str {
+    // So that it can be seen to have begun; without it a test waits in vain.
+    let _ = std::fs::write("blocking", "");
     // tidy: sleep ok: a handler that blocks is what is tested
     std::thread::sleep(Duration::from_millis(number(&query, "ms")));
     "blocked"

@@ -10,6 +10,8 @@ use super::state::{
 };
 use super::{LONGEST_REST, drain, settled, spawn, start};
 
+/// More workers than anyone has cores for.
+const MOST_WORKERS: usize = 512;
 /// Failures of the successor that the canary needs to see before it believes them.
 const ENOUGH_FAILURES: u64 = 5;
 
@@ -98,6 +100,11 @@ fn restart(state: &mut State, asker: Option<Asker>, now: Moment, actions: &mut V
 
 fn scale(state: &mut State, count: usize, asker: Option<Asker>, now: Moment, actions: &mut Vec<Action>) {
     let before = state.slots.len();
+    if count > MOST_WORKERS {
+        let reason = format!("{count} workers are too many; {MOST_WORKERS} are the most");
+        actions.push(Action::Failed { asker, reason });
+        return;
+    }
     if count == 0 {
         let reason = "at least one worker is needed; to end them all, stop the application".to_owned();
         actions.push(Action::Failed { asker, reason });

@@ -6,15 +6,16 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::plan::{Asker, Event};
+use crate::plan::{Asker, Event, Moment};
 use crate::sys::spawn::{self, Child, Spawn};
 use crate::worker::{CHECK, WORKER};
 
-use super::Supervisor;
+use super::{Supervisor, now};
 
 /// Most bytes that are read of what a check says.
 const MOST_SAID: u64 = 16 * 1024;
@@ -24,6 +25,8 @@ pub(super) struct Checking {
     child: Child,
     said: File,
     purpose: Purpose,
+    /// When it is killed. `None`: it was.
+    until: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +45,29 @@ impl Checking {
     pub(super) fn pid(&self) -> Pid {
         self.child.pid
     }
+
+    pub(super) fn until(&self) -> Option<Moment> {
+        self.until
+    }
+
+    /// Ends it. That is heard as the end of any check.
+    pub(super) fn kill(&mut self) {
+        self.until = None;
+        // It may have ended in this instant.
+        let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
+    }
 }
 
 impl Supervisor {
     /// Opens the program as it is on the disk now, as that of a generation.
+    ///
+    /// A script is left to be found by its name: its interpreter could not open a descriptor that the exec
+    /// has closed.
     pub(super) fn open_program(&mut self, generation: u32) -> io::Result<()> {
-        if self.programs.contains_key(&generation) {
+        let path = &self.cluster.program.path;
+        if self.programs.contains_key(&generation) || is_script(path) {
             return Ok(());
         }
-        let path = &self.cluster.program.path;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
             io::Error::new(io::Error::from(error).kind(), format!("{}: {error}", path.display()))
@@ -61,6 +78,9 @@ impl Supervisor {
 
     /// Begins a check. At once an answer only where there is nothing to wait for.
     pub(super) fn begin_check(&mut self, purpose: Purpose) -> Option<Result<(), String>> {
+        if self.checking.is_some() {
+            return Some(Err("another check is under way; ask again when it is done".to_owned()));
+        }
         if let Purpose::Reload(generation) = purpose
             && let Err(error) = self.open_program(generation)
         {
@@ -99,7 +119,17 @@ impl Supervisor {
             stderr: Some(says.as_fd()),
             stdin_null: true,
         })?;
-        Ok(Checking { child, said: said.into(), purpose })
+        let until = Some(now() + self.state.policy.start_timeout);
+        Ok(Checking { child, said: said.into(), purpose, until })
+    }
+
+    /// Ends a check that takes longer than a worker may take to start.
+    pub(super) fn limit_check(&mut self, time: Moment) {
+        if let Some(checking) =
+            self.checking.as_mut().filter(|checking| checking.until.is_some_and(|at| at <= time))
+        {
+            checking.kill();
+        }
     }
 
     /// A check is over.
@@ -111,8 +141,12 @@ impl Supervisor {
         // An error means that nothing more is there.
         let _ = Read::by_ref(&mut checking.said).take(MOST_SAID).read_to_end(&mut said);
         let said = String::from_utf8_lossy(&said);
+        let limit = self.state.policy.start_timeout.as_secs_f64();
         let outcome = match code {
             Some(0) => Ok(()),
+            None if checking.until.is_none() => {
+                Err(format!("the new program's check did not end within {limit} s"))
+            }
             Some(code) if said.trim().is_empty() => Err(format!("the new program exits with code {code}")),
             None if said.trim().is_empty() => Err("the new program crashes".to_owned()),
             _ => Err(format!("the new program says: {}", said.trim())),
@@ -122,4 +156,9 @@ impl Supervisor {
             Purpose::Upgrade(asker) => self.upgrade(asker, outcome),
         }
     }
+}
+
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }

@@ -52,9 +52,8 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
         },
         Action::Reopen => {
             for handle in supervisor.handles.values() {
-                if !handle.tell(&ToWorker::Reopen, &[]) {
-                    handle.signal(Signal::USR1);
-                }
+                // A foreign program gets no signal for it: many end by SIGUSR1, and Node opens its debugger.
+                handle.tell(&ToWorker::Reopen, &[]);
             }
         }
         Action::Forget { generation } => {
@@ -85,7 +84,7 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
         }
         Action::Failed { asker, reason } => {
             tracing::error!("{reason}");
-            supervisor.forget_tally(supervisor.state.newest);
+            supervisor.forget_tallies();
             finish(supervisor, asker, &Reply::Failed { reason });
         }
         Action::Info(text) => tracing::info!("{text}"),
@@ -191,6 +190,11 @@ impl Supervisor {
             lane.clear();
         }
         let mut environment = self.plain_environment();
+        for (name, value) in &self.cluster.environment {
+            if environment.iter().all(|(known, _)| known != name.as_str()) {
+                environment.push((name.into(), value.into()));
+            }
+        }
         let mut set = |name: &str, value: String| environment.push((name.into(), value.into()));
         let sockets = &self.cluster.sockets;
         let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();

@@ -105,14 +105,15 @@ impl Supervisor {
     /// What the cluster is doing, for an operator.
     pub(super) fn status(&self) -> Status {
         let time = now();
-        let broken_slots: Vec<usize> = (0..self.state.slots.len())
-            .filter(|slot| self.state.slots.get(*slot).is_some_and(|slot| slot.is_broken))
-            .collect();
+        let slots = || self.state.slots.iter().enumerate();
+        let broken_slots = slots().filter(|(_, slot)| slot.is_broken).map(|(number, _)| number).collect();
+        let empty_slots: Vec<usize> =
+            slots().filter(|(_, slot)| slot.worker.is_none()).map(|(number, _)| number).collect();
         let state = if self.state.stopping.is_some() {
             "stopping"
         } else if self.state.change.is_some() {
             "reloading"
-        } else if !broken_slots.is_empty() {
+        } else if self.state.is_up && !empty_slots.is_empty() {
             "degraded"
         } else if self.state.is_up {
             "serving"
@@ -132,6 +133,7 @@ impl Supervisor {
             addresses: self.cluster.sockets.iter().map(|socket| socket.address.clone()).collect(),
             workers,
             broken_slots,
+            empty_slots,
             memory: memory_of(pid),
         }
     }

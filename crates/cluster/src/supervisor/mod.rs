@@ -157,6 +157,9 @@ impl Supervisor {
         if self.state.is_up {
             // This process supervised before, under another program.
             self.announce(crate::plan::Announcement::Ready);
+            if let Some(on_ready) = self.cluster.on_ready.take() {
+                on_ready();
+            }
         }
         self.happen(Event::Begin);
         loop {
@@ -172,6 +175,7 @@ impl Supervisor {
                 self.reap_strangers();
             }
             self.take_for_ready(time);
+            self.limit_check(time);
             self.happen(Event::Tick);
         }
     }
@@ -204,6 +208,9 @@ impl Supervisor {
         let time = now();
         let mut due = self.looked + LOOK;
         if let Some(at) = self.state.due() {
+            due = due.min(at);
+        }
+        if let Some(at) = self.checking.as_ref().and_then(Checking::until) {
             due = due.min(at);
         }
         if let Some(after) = self.cluster.ready_after {
@@ -363,6 +370,9 @@ impl Supervisor {
     }
 
     fn clean_up(&mut self) {
+        if let Some(checking) = &mut self.checking {
+            checking.kill();
+        }
         // What cannot be removed is overwritten by the next supervisor.
         let _ = std::fs::remove_file(self.claim.folder.control(&self.claim.name));
     }

@@ -30,8 +30,13 @@ impl Supervisor {
         });
     }
 
-    pub(super) fn forget_tally(&mut self, to: u32) {
-        self.tallies.retain(|tally| tally.to != to);
+    /// Forgets the counts of reloads that came to nothing.
+    pub(super) fn forget_tallies(&mut self) {
+        let (change, settling) = (self.state.change.as_ref(), &self.state.settling);
+        self.tallies.retain(|tally| {
+            change.is_some_and(|change| change.generation == tally.to)
+                || settling.iter().any(|settling| settling.receipt.to == tally.to)
+        });
     }
 
     /// Writes the receipt of a reload whose old workers are gone.

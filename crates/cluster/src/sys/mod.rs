@@ -11,6 +11,7 @@ pub(crate) mod credentials;
 pub(crate) mod exec;
 pub(crate) mod identity;
 pub(crate) mod inherit;
+pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod signals;
 pub(crate) mod spawn;

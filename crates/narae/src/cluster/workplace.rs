@@ -23,9 +23,11 @@ use crate::settings::Settings;
 use crate::signals;
 
 /// How often the event loops are looked at, and after how long without a sign of life their requests are
-/// written down.
-const LOOK: Duration = Duration::from_secs(1);
-const LATE: u64 = 2000;
+/// written down: earlier than any sensible `stall_timeout`, so that there is something to tell.
+const LOOK: Duration = Duration::from_millis(500);
+const LATE: u64 = 1000;
+/// Connections newly parked for which memory is given back to the system.
+const MANY: u64 = 256;
 /// Requests that are written down.
 const MOST_NAMED: usize = 8;
 
@@ -69,8 +71,14 @@ pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
     let others = Arc::new(Others::new(Arc::clone(&worker)));
     let privileges = settings.cluster.privileges()?;
     let drain = settings.drain;
-    let threads = settings.threads.unwrap_or(1);
     let lanes = worker.lanes();
+    // As many as the supervisor has rows of counters for: it may have begun under other settings.
+    let threads = lanes.len().max(1);
+    if settings.threads.unwrap_or(1) != threads {
+        tracing::warn!(
+            "the number of threads changes at the next start, or by narae upgrade; until then it is {threads}"
+        );
+    }
     let counters: Vec<_> =
         lanes.iter().filter_map(|lane| lane.counters.first_chunk()).take(threads).collect();
     let accept = Arc::clone(&others);
@@ -222,8 +230,16 @@ fn adopt(adopter: &Adopter, socket: std::os::fd::OwnedFd, about: &str) {
 fn watch(worker: &Worker, observer: &Observer) {
     let beat = narae_server::COUNTERS.iter().position(|counter| *counter == "beat").unwrap_or(0);
     let lanes = worker.lanes();
+    let mut given_back = 0;
     loop {
         thread::sleep(LOOK);
+        // Engines and buffers of connections that were parked: the allocator keeps them for as many to come.
+        let parked = observer.counts().parked;
+        if parked >= given_back + MANY {
+            narae_cluster::give_back_memory();
+            given_back = parked;
+        }
+        given_back = given_back.min(parked);
         let now = milliseconds();
         let is_late = lanes.iter().any(|lane| {
             let beat = lane.counters.get(beat).map_or(0, |cell| cell.load(Relaxed));

@@ -4,6 +4,7 @@
 // as of the moment when it was asked for.
 
 const PAUSE = 1000; // milliseconds between two questions
+const LONG_PAUSE = 5000; // and after one that was not answered twice in a row
 
 const byId = (id) => document.getElementById(id);
 const table = byId('workers');
@@ -12,6 +13,7 @@ const status = byId('status');
 const pause = byId('pause');
 const seen = new Map(); // slot to process id, as last shown
 const killed = new Set(); // process ids that this page killed
+let failures = 0; // in a row
 
 function span(seconds) {
   for (const [unit, length] of [['h', 3600], ['min', 60]]) {
@@ -89,7 +91,9 @@ async function look() {
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.detail);
     show(answer);
+    failures = 0;
   } catch (error) {
+    failures += 1;
     status.textContent = `No news: ${error.message}. Asking again.`;
   }
 }
@@ -114,7 +118,7 @@ const isPaused = () => pause.getAttribute('aria-pressed') === 'true';
 async function keepLooking() {
   for (;;) {
     if (!isPaused() && !document.hidden) await look();
-    await new Promise((done) => setTimeout(done, PAUSE));
+    await new Promise((done) => setTimeout(done, failures > 1 ? LONG_PAUSE : PAUSE));
   }
 }
 

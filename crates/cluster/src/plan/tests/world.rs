@@ -54,10 +54,11 @@ pub(super) struct World {
     stops: u32,
     pub(super) exits: u32,
     is_healthy: bool,
+    may_stop: bool,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, may_stop: bool) -> Self {
         let mut chance = Chance(seed);
         let policy = Policy {
             canary: Duration::from_secs(chance.below(3)),
@@ -79,6 +80,7 @@ impl World {
             stops: 0,
             exits: 0,
             is_healthy: true,
+            may_stop,
         };
         world.happen(Event::Begin);
         // Half of all runs begin well: otherwise most would end with their first start.
@@ -189,7 +191,7 @@ impl World {
         assert!(state.change.is_some() || state.waiting.is_empty(), "nothing begins: {state:#?}");
         assert!(state.stopping.is_none() || state.change.is_none());
         assert!(self.exits <= 1 && self.answers.values().all(|count| *count <= 1), "{:?}", self.answers);
-        if self.chance.one_in(if self.is_healthy { 64 } else { 8 }) {
+        if self.chance.one_in(if self.is_healthy { 400 } else { 40 }) {
             let written = serde_json::to_string(&self.state).unwrap();
             self.state = serde_json::from_str(&written).unwrap();
             assert_eq!(serde_json::to_string(&self.state).unwrap(), written);
@@ -301,7 +303,7 @@ impl World {
                     }
                 }
             }
-            98 if self.chance.one_in(3) => {
+            98 if self.may_stop && self.chance.one_in(3) => {
                 let fast = self.chance.one_in(2);
                 self.asks(Command::Stop { fast });
             }
@@ -331,11 +333,11 @@ impl World {
 
     /// After a good time everything serves, or has ended, and nobody waits for an answer.
     pub(super) fn assert_well(&mut self) {
-        self.live_well(150);
+        self.live_well(60);
         if self.state.stopping.is_none() {
             // Slots that were broken are mended by this.
             self.asks(RELOAD);
-            self.live_well(60);
+            self.live_well(40);
             let generation = self.state.generation;
             for slot in &self.state.slots {
                 let worker = slot.worker.and_then(|id| self.state.workers.get(&id));
