@@ -58,6 +58,7 @@ fn a_worker_that_cannot_start_is_tried_again_at_growing_intervals_until_it_can()
     app.program.line_with("trying again in 0.8 s");
     let status = home.status();
     assert_eq!((status.state.as_str(), status.empty_slots.as_slice()), ("degraded", [1].as_slice()));
+    assert_eq!(home.tell(&["status"]).code, Some(1));
     assert_eq!(get(app.http, "/").body, "testbed");
     home.behave("");
     assert!(home.settled(2).empty_slots.is_empty());

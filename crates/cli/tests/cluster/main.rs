@@ -12,6 +12,8 @@ mod home;
 
 mod control;
 mod crash;
+mod first_process;
+#[cfg(feature = "outside-programs")]
 mod foreign;
 mod hang;
 mod privileges;

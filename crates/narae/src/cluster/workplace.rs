@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use narae_cluster::{Connections, Wish, Worker, WorkerReport};
@@ -97,8 +97,10 @@ pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
         adopter: running.adopter(),
         drain,
         log: running.log_file().cloned(),
+        handing_over: Arc::default(),
     };
     let leaving = hands.clone();
+    let handing_over = Arc::clone(&hands.handing_over);
     signals::watch_with(running.log_file().cloned(), move |fast| leaving.leave(fast))
         .map_err(narae_server::Error::System)?;
     let watched = Arc::clone(&worker);
@@ -107,6 +109,11 @@ pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
     worker.ready().map_err(narae_server::Error::System)?;
     spawn("narae-control", move || hands.obey())?;
     let report = running.wait();
+    let sending = handing_over.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(sending) = sending {
+        // A panic of it was printed; what it had is lost with this process.
+        let _ = sending.join();
+    }
     for cut in &report.cut {
         tracing::warn!("cut: {cut}");
     }
@@ -114,9 +121,9 @@ pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
     Ok(())
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024);
-    thread.spawn(work).map(drop).map_err(|error| narae_server::Error::System(error).into())
+    thread.spawn(work).map_err(|error| narae_server::Error::System(error).into())
 }
 
 /// What the supervisor wants to know of a drain.
@@ -137,6 +144,8 @@ struct Hands {
     adopter: Adopter,
     drain: DrainSettings,
     log: Option<Sink>,
+    /// The thread that sends idle connections away: the process must not end before it.
+    handing_over: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Hands {
@@ -178,7 +187,10 @@ impl Hands {
         let (sender, connections) = mpsc::channel();
         let adopter = self.adopter.clone();
         match spawn("narae-hand-over", move || hand_over(&connections, &to, &adopter)) {
-            Ok(()) => self.stopper.stop_handing_over(self.drain, sender),
+            Ok(thread) => {
+                *self.handing_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                self.stopper.stop_handing_over(self.drain, sender);
+            }
             Err(_) => self.stopper.stop(self.drain),
         }
     }
