@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::channel::Channel;
 use crate::cluster::Socket;
 use crate::error::{Error, Result};
@@ -15,6 +17,8 @@ use crate::page::Page;
 use crate::runtime_folder::{RuntimeFolder, valid_name};
 use crate::upgrade::Kept;
 
+/// How long a worker may take to answer. One that is stopped must not hold the others.
+const ANSWER_TIME: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// Most numbers that are tried behind a name that is taken: `serve-2`, `serve-3`, …
 const MOST_NUMBERS: u32 = 1000;
 
@@ -122,9 +126,13 @@ fn orphans(folder: &RuntimeFolder, name: &str, identity: &str) -> Found {
             Ok(Ok(orphan)) => found.orphans.push(orphan),
             Ok(Err(_reason)) => found.others_live = true,
             // Nobody is behind it.
-            Err(_) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) =>
+            {
                 let _ = std::fs::remove_file(&path);
             }
+            // Someone is, and cannot be taken over now; the worker serves on by itself.
+            Err(error) => tracing::warn!(%error, "{} does not answer", path.display()),
         }
     }
     found.orphans.sort_by_key(|orphan| (orphan.about.is_leaving, orphan.about.slot, orphan.about.worker));
@@ -136,6 +144,10 @@ fn adopt(path: &Path, identity: &str) -> io::Result<Result<Orphan, String>> {
     let channel = Channel::connect(path)?;
     let wish = Adopt { version: VERSION, identity: identity.to_owned() };
     channel.send(&message::write(&wish)?, &[])?;
+    let mut waited = [PollFd::new(&channel, PollFlags::IN)];
+    if poll(&mut waited, Some(&ANSWER_TIME))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     let Some((packet, descriptors)) = channel.recv()? else {
         return Ok(Err("it does not answer this user".to_owned()));
     };

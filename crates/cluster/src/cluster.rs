@@ -33,6 +33,8 @@ pub struct Cluster {
     pub environment: Vec<(String, String)>,
     /// Names of the counters in the order of a row; empty for a foreign program.
     pub counters: &'static [&'static str],
+    /// Called when the end begins: to give up what else keeps the sockets open.
+    pub on_stopping: Option<Box<dyn FnOnce()>>,
     /// Called when every worker was ready for the first time.
     pub on_ready: Option<Box<dyn FnOnce()>>,
 }

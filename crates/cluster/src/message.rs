@@ -43,6 +43,10 @@ pub(crate) enum FromWorker {
     Unknown,
 }
 
+/// Most requests that a report names, and the longest name in bytes.
+const MOST_NAMES: usize = 100;
+const LONGEST_NAME: usize = 300;
+
 /// What a worker's drain did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -51,15 +55,33 @@ pub struct WorkerReport {
     pub handed_over: u64,
     /// Connections that the deadline ended, with or without a request.
     pub reset: u64,
-    /// Requests that the deadline cut, each with method, path and age.
+    /// Requests that the deadline cut, each with method, path and age; the first hundred.
     pub cut: Vec<String>,
+    /// How many more there were.
+    pub cut_more: u64,
 }
 
 impl WorkerReport {
+    /// How many requests were cut, named or not.
+    pub fn cut_count(&self) -> u64 {
+        self.cut.len() as u64 + self.cut_more
+    }
+
+    /// Leaves no more names than a packet can hold.
+    pub(crate) fn shorten(&mut self) {
+        for name in &mut self.cut {
+            name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        }
+        self.cut_more += self.cut.len().saturating_sub(MOST_NAMES) as u64;
+        self.cut.truncate(MOST_NAMES);
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.handed_over += other.handed_over;
         self.reset += other.reset;
         self.cut.extend(other.cut);
+        self.cut_more += other.cut_more;
+        self.shorten();
     }
 }
 
@@ -167,8 +189,10 @@ pub struct Receipt {
     pub reset: u64,
     /// Idle connections that went to a new worker.
     pub handed_over: u64,
-    /// Requests that the deadline of the drain cut, each named.
+    /// Requests that the deadline of the drain cut, named; the first hundred.
     pub cut: Vec<String>,
+    /// How many more there were.
+    pub cut_more: u64,
     /// Old workers that ended without a report: what they lost is not known.
     pub unreported: u64,
 }
@@ -187,7 +211,7 @@ impl std::fmt::Display for Receipt {
             grouped(self.refused),
             grouped(self.reset),
             grouped(self.handed_over),
-            self.cut.len(),
+            grouped(self.cut.len() as u64 + self.cut_more),
         )?;
         for cut in &self.cut {
             write!(f, "\n  cut: {cut}")?;
@@ -318,6 +342,16 @@ mod tests {
         assert_eq!(receipt.to_string(), line);
         let cut = Receipt { cut: vec!["GET /export (31.0 s)".to_owned()], ..receipt };
         assert!(cut.to_string().ends_with("cut 1\n  cut: GET /export (31.0 s)"), "{cut}");
+    }
+
+    #[test]
+    fn a_report_of_very_many_cuts_names_some_and_counts_all() {
+        let cut = vec!["GET /".repeat(200); 2500];
+        let mut sum = WorkerReport::default();
+        sum.add(WorkerReport { cut: cut.clone(), ..WorkerReport::default() });
+        sum.add(WorkerReport { cut, ..WorkerReport::default() });
+        assert_eq!(sum.cut_count(), 5000);
+        assert!(write(&FromWorker::Ended { report: sum }).unwrap().len() < 60_000);
     }
 
     #[test]

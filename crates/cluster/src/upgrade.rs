@@ -24,8 +24,8 @@ use crate::runtime_folder::RuntimeFolder;
 use crate::supervisor::{Handle, Supervisor};
 use crate::sys::{exec, inherit};
 
-/// The variable with the number of the memfd.
-const SUPERVISOR: &str = "NARAE_SUPERVISOR";
+/// The variable with this process's id and the number of the memfd: `pid:number`.
+pub(crate) const SUPERVISOR: &str = "NARAE_SUPERVISOR";
 
 /// What a supervisor writes down for itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,16 +72,20 @@ pub(crate) type Parts =
 impl Kept {
     /// Reads what this process wrote before it replaced its program. `None`: it did not.
     pub(crate) fn take() -> io::Result<Option<Self>> {
-        let Some(number) = std::env::var(SUPERVISOR).ok().and_then(|number| number.parse().ok()) else {
-            return Ok(None);
-        };
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let number = std::env::var(SUPERVISOR).ok().and_then(|text| {
+            let (pid, number) = text.split_once(':')?;
+            // A child that merely inherited the variable is somebody else.
+            (pid.parse() == Ok(own)).then_some(())?;
+            number.parse().ok()
+        });
+        let Some(number) = number else { return Ok(None) };
         let mut file = File::from(inherit::take(number)?);
         let mut text = Vec::new();
         file.rewind()?;
         file.read_to_end(&mut text)?;
         let written: Written = serde_json::from_slice(&text)?;
-        // A child that merely inherited the variable is somebody else.
-        if written.pid != rustix::process::getpid().as_raw_nonzero().get() {
+        if written.pid != own {
             return Ok(None);
         }
         if written.version != VERSION {
@@ -174,7 +178,8 @@ impl Supervisor {
             Ok(memory) => {
                 let mut environment: Vec<_> =
                     std::env::vars_os().filter(|(name, _)| name != SUPERVISOR).collect();
-                environment.push((SUPERVISOR.into(), memory.as_raw_fd().to_string().into()));
+                let own = rustix::process::getpid().as_raw_nonzero();
+                environment.push((SUPERVISOR.into(), format!("{own}:{}", memory.as_raw_fd()).into()));
                 let program = &self.cluster.program;
                 let error = exec::replace_self(&program.path, &program.arguments, &environment);
                 // Nothing happened: what was opened for the successor is closed to children again.

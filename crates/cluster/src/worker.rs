@@ -191,7 +191,8 @@ impl Worker {
     }
 
     /// Says what the drain did. The last word.
-    pub fn ended(&self, report: WorkerReport) {
+    pub fn ended(&self, mut report: WorkerReport) {
+        report.shorten();
         self.tell(&FromWorker::Ended { report }, &[]).ok();
     }
 
@@ -201,7 +202,9 @@ impl Worker {
     ///
     /// There is no supervisor now, or it does not take it.
     pub fn pass_on(&self, connection: BorrowedFd<'_>, about: String) -> io::Result<()> {
-        self.tell(&FromWorker::PassOn { about }, &[connection])
+        let Some(channel) = self.channel() else { return Err(io::ErrorKind::NotConnected.into()) };
+        // An accept thread asks: a supervisor that does not listen must not hold it.
+        channel.send_now(&message::write(&FromWorker::PassOn { about })?, &[connection])
     }
 
     fn tell(&self, message: &FromWorker, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::banner::{Banner, Line};
 use crate::cluster::{self, Introduction};
 use crate::connect_info;
-use crate::error::Result;
+use crate::error::{Error, Result, SettingFault};
 use crate::failure::{ErrorPage, Guarded};
 use crate::settings::{self, Flags, Settings, Sources, Workers};
 use crate::sockets::Sockets;
@@ -68,6 +68,11 @@ impl App {
         let introduction = Introduction { name, serving: self.serving.take(), show: self.banner };
         match role {
             Role::Check => {
+                if settings.workers == Workers::Count(0) {
+                    let reason =
+                        "0 means one process without a supervisor: stop the application and start it anew";
+                    return Err(Error::Settings(SettingFault::new("workers", reason)));
+                }
                 settings.cluster.privileges()?;
                 Sockets::check(&settings, &[]).map(drop)
             }

@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) fn watch(stopper: Stopper, drain: DrainSettings, log: Option<Sink>, say: bool) -> io::Result<()> {
     watch_with(log, move |fast| {
         if say && !fast {
-            eprintln!("stopping: requests under way are finished; again to stop at once");
+            crate::run::say("stopping: requests under way are finished; again to stop at once\n");
         }
         stopper.stop(if fast {
             DrainSettings { linger: Duration::ZERO, deadline: Duration::ZERO }

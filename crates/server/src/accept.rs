@@ -202,7 +202,7 @@ impl AcceptThread {
             socket: Accepted::Bare(socket),
             peer,
             endpoint: Arc::clone(&self.endpoint),
-            permit,
+            permit: Some(permit),
             state: State::Fresh,
         };
         // Every loop has ended only after the deadline of a drain, which cuts this connection too.

@@ -55,7 +55,7 @@ impl Handed {
 /// The part of an arrival that stays.
 pub(crate) struct Remains {
     endpoint: Arc<Endpoint>,
-    permit: tokio::sync::OwnedSemaphorePermit,
+    permit: Option<tokio::sync::OwnedSemaphorePermit>,
     state: State,
 }
 
@@ -82,7 +82,11 @@ impl Adopter {
         if endpoint.tls.is_some() && !handed.fresh {
             return Err(handed);
         }
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { return Err(handed) };
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok();
+        // One that rests was open in another process of this application already: it gets a place above the limit.
+        if permit.is_none() && handed.fresh {
+            return Err(handed);
+        }
         if rustix::io::ioctl_fionbio(&handed.socket, true).is_err() {
             return Err(handed);
         }

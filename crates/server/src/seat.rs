@@ -35,7 +35,8 @@ pub(crate) struct Arrival {
     pub(crate) socket: Accepted,
     pub(crate) peer: Peer,
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) permit: OwnedSemaphorePermit,
+    /// `None`: a place above the limit.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
     pub(crate) state: State,
 }
 
@@ -203,8 +204,8 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// Takes over the place that [`Seat::send`] counted.
-    pub(crate) fn new(seat: Arc<Seat>, permit: OwnedSemaphorePermit) -> Self {
-        Self { number: seat.drain.number(), seat, permit: Some(permit) }
+    pub(crate) fn new(seat: Arc<Seat>, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { number: seat.drain.number(), seat, permit }
     }
 }
 

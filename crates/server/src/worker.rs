@@ -57,7 +57,8 @@ pub(crate) async fn accept(
                 if let (Ok(socket), Some(seat)) = (socket, seats.get(to)) {
                     let endpoint = Arc::clone(&endpoint);
                     count(seat.tally.accepted());
-                    let arrival = Arrival { socket, peer, endpoint, permit, state: State::Fresh };
+                    let arrival =
+                        Arrival { socket, peer, endpoint, permit: Some(permit), state: State::Fresh };
                     if let Err(arrival) = seat.send(arrival) {
                         discount(seat.tally.accepted());
                         // That loop has ended, in a drain. This one has not, since it runs this; and a

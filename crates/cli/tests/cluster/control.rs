@@ -38,6 +38,23 @@ fn stop_waits_for_the_end() {
 }
 
 #[test]
+fn who_comes_after_a_stop_began_is_refused_at_once() {
+    let home = Home::new(2);
+    let app = home.start();
+    let mut client = Client::new(app.http);
+    client.send("GET /slow?ms=3000 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    eventually("request under way", || {
+        let requests: u64 = home.status().workers.iter().map(|worker| worker.counters["requests"]).sum();
+        (requests > 0).then_some(())
+    });
+    app.program.signal(rustix::process::Signal::TERM);
+    eventually("refusal", || Client::connect(app.http).is_err().then_some(()));
+    assert_eq!(client.answer().unwrap().body, "slow", "and who came before is served");
+    drop(client);
+    assert!(app.program.wait().0.success());
+}
+
+#[test]
 fn a_fast_stop_waits_for_nobody() {
     let home = Home::new(2);
     let app = home.start();

@@ -68,3 +68,14 @@ fn is_restarted_when_it_crashes() {
     home.settled(2);
     assert_eq!(Client::new(app.http).get("/").unwrap().status, 200);
 }
+
+#[test]
+fn its_supervisor_cannot_be_upgraded_and_serves_on() {
+    let home = Home::new(0);
+    let app = start(&home);
+    let before = home.pids();
+    let told = home.tell(&["upgrade"]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_eq!(home.pids(), before);
+    assert_eq!(Client::new(app.http).get("/").unwrap().status, 200);
+}

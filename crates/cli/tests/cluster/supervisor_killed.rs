@@ -82,3 +82,24 @@ fn another_application_of_the_same_name_leaves_them_alone() {
     let status = home.tell(&["status", "testbed", "--json"]).said;
     assert!(before.iter().all(|pid| status.contains(&format!("\"pid\": {pid},"))), "{status}");
 }
+
+#[test]
+fn a_worker_that_cannot_start_costs_none_that_was_taken_over() {
+    let home = Home::new(2);
+    let app = home.start();
+    let address = app.http;
+    let slots: Vec<(usize, i32)> =
+        home.status().workers.iter().map(|worker| (worker.slot, worker.pid)).collect();
+    let before = app.kill();
+    let (slot, pid) = slots[0];
+    crate::home::kill(pid);
+    eventually("its end", || (!is_alive(pid)).then_some(()));
+    home.behave(&format!("start = exit:6\nslot = {slot}"));
+    let mut next = Program::start(home.command());
+    next.line_with("took over 1 workers");
+    next.line_with("trying again");
+    assert_eq!(get(address, "/").status, 200);
+    assert!(is_alive(*before.iter().find(|other| **other != pid).unwrap()));
+    home.behave("start = ok");
+    assert_eq!(home.settled(2).workers.len(), 2);
+}

@@ -2,10 +2,21 @@
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::message;
 use crate::plan::{Stage, Worker};
+use crate::worker::{WORKER_STATE, WorkerState};
 
 use super::handle::Handle;
 use super::{Supervisor, now};
+
+/// What a supervisor wrote down for a worker when it started it.
+fn written_at_start(pid: Pid) -> Option<WorkerState> {
+    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
+    let name = format!("{WORKER_STATE}=");
+    let mut variables = environment.split(|byte| *byte == 0);
+    let state = variables.find_map(|variable| variable.strip_prefix(name.as_bytes()))?;
+    message::read(state).ok()
+}
 
 /// Far more than anyone has cores.
 const MOST_SLOTS: usize = 512;
@@ -15,10 +26,25 @@ impl Supervisor {
     pub(super) fn take_in_orphans(&mut self) {
         let time = now();
         for orphan in std::mem::take(&mut self.claim.orphans) {
-            let about = orphan.about;
+            let mut about = orphan.about;
             let Some(pid) = Pid::from_raw(about.pid) else { continue };
             // It may have ended in this instant.
             let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            // What a worker says of itself is not believed: it may have fewer rights than this process. What its
+            // last supervisor wrote into its environment is.
+            let Some(written) = written_at_start(pid).filter(|written| {
+                written.worker == about.worker
+                    && written.identity == self.claim.identity
+                    && written.lane.checked_add(written.lanes).is_some_and(|end| end <= self.page.lanes())
+            }) else {
+                tracing::warn!("process {} is no worker of this application; it is left alone", about.pid);
+                continue;
+            };
+            (about.slot, about.generation) = (written.slot, written.generation);
+            (about.lane, about.lanes) = (written.lane, written.lanes);
+            if orphan.channel.is_closed() {
+                continue;
+            }
             let id = about.worker;
             self.state.next_worker = self.state.next_worker.max(id + 1);
             self.state.generation = self.state.generation.max(about.generation);
@@ -31,6 +57,8 @@ impl Supervisor {
             let stage = match slot {
                 Some(slot) if !about.is_leaving => {
                     slot.worker = Some(id);
+                    // It serves: whatever happens to the others is no failed start.
+                    self.state.is_up = true;
                     Stage::Serving
                 }
                 // There is no place for it: it finishes what it has.

@@ -12,6 +12,7 @@ use crate::cluster::Outcome;
 use crate::message::{self, Reply, ToWorker, VERSION};
 use crate::plan::{Action, Announcement, Asker, Event, WorkerId};
 use crate::sys::spawn::{self, Spawn};
+use crate::upgrade::SUPERVISOR;
 use crate::worker::{WORKER, WORKER_STATE, WorkerState};
 
 use super::check::Purpose;
@@ -19,7 +20,8 @@ use super::handle::Handle;
 use super::{Supervisor, now};
 
 /// Variables that speak of this process and not of a worker.
-const OUR_OWN: [&str; 8] = [
+const OUR_OWN: [&str; 9] = [
+    SUPERVISOR,
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
     "LISTEN_PID",
@@ -59,6 +61,11 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
         Action::Forget { generation } => {
             supervisor.programs.remove(&generation);
         }
+        // Its program is another one than the supervisor's own.
+        Action::Upgrade { asker } if !supervisor.cluster.program.is_native => {
+            let reason = "the supervisor of a foreign program cannot be upgraded: stop it, and start it anew";
+            supervisor.upgrade(asker, Err(reason.to_owned()));
+        }
         Action::Upgrade { asker } => {
             if let Some(outcome) = supervisor.begin_check(Purpose::Upgrade(asker)) {
                 supervisor.upgrade(asker, outcome);
@@ -93,6 +100,11 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
             if announcement == Announcement::Stopping {
                 supervisor.stop_began = Some(now());
                 supervisor.open_at_stop = supervisor.total("open");
+                // Whoever connects from here on is refused at once, and does not wait for nobody.
+                supervisor.cluster.sockets.clear();
+                if let Some(on_stopping) = supervisor.cluster.on_stopping.take() {
+                    on_stopping();
+                }
             }
             supervisor.announce(announcement);
             if announcement == Announcement::Ready
@@ -122,7 +134,7 @@ impl Supervisor {
     fn end(&mut self, code: u8) {
         let took = self.stop_began.map_or_else(Default::default, |began| now().saturating_sub(began));
         let report = std::mem::take(&mut self.last_report);
-        let text = format!("stopped in {:.1} s · cut {}", took.as_secs_f64(), report.cut.len());
+        let text = format!("stopped in {:.1} s · cut {}", took.as_secs_f64(), report.cut_count());
         self.asks.tell_all(&Reply::Done { text });
         self.outcome = Some(Outcome {
             code,

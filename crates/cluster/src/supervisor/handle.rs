@@ -10,6 +10,9 @@ use crate::plan::{Event, Exit, WorkerId};
 
 use super::Supervisor;
 
+/// Messages of one worker that are heard before others get their turn.
+const MOST_AT_ONCE: usize = 64;
+
 pub(crate) struct Handle {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
@@ -44,7 +47,7 @@ impl Handle {
 impl Supervisor {
     /// Reads what a worker says.
     pub(super) fn hear_worker(&mut self, id: WorkerId) {
-        loop {
+        for _ in 0..MOST_AT_ONCE {
             let Some(channel) = self.handles.get(&id).and_then(|handle| handle.channel.as_ref()) else {
                 return;
             };

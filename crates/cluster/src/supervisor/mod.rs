@@ -309,7 +309,9 @@ impl Supervisor {
     }
 
     fn hear_notifications(&mut self) {
-        while let Ok(Some((pid, said))) = self.notify.recv() {
+        // Others get their turn, however much is said.
+        for _ in 0..64 {
+            let Ok(Some((pid, said))) = self.notify.recv() else { return };
             let Some(id) = self.worker_of(pid) else { continue };
             for state in said {
                 match state {

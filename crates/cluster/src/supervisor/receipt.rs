@@ -57,6 +57,7 @@ impl Supervisor {
             receipt.reset = tally.report.reset;
             receipt.handed_over = tally.report.handed_over;
             receipt.cut = tally.report.cut;
+            receipt.cut_more = tally.report.cut_more;
             receipt.unreported = tally.unreported;
         }
         receipt

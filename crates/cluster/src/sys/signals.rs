@@ -41,6 +41,9 @@ impl Signals {
                 return Err(last_error(format_args!("cannot wait for signal {number}")));
             }
         }
+        // A parent may have ignored it, and then the system tells nobody how a child ended.
+        // SAFETY: the default action is no function that could be called at a bad time.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         // SAFETY: `set` is initialised, and a null pointer asks for no old mask.
         let result = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
         if result != 0 {

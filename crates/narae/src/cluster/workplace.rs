@@ -132,6 +132,7 @@ fn told(report: &Report) -> WorkerReport {
         handed_over: report.handed_over,
         reset: report.reset,
         cut: report.cut.iter().map(ToString::to_string).collect(),
+        ..WorkerReport::default()
     }
 }
 
@@ -186,7 +187,8 @@ impl Hands {
         let Some(to) = to else { return self.stopper.stop(self.drain) };
         let (sender, connections) = mpsc::channel();
         let adopter = self.adopter.clone();
-        match spawn("narae-hand-over", move || hand_over(&connections, &to, &adopter)) {
+        let worker = Arc::clone(&self.worker);
+        match spawn("narae-hand-over", move || hand_over(&connections, &to, &adopter, &worker)) {
             Ok(thread) => {
                 *self.handing_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
                 self.stopper.stop_handing_over(self.drain, sender);
@@ -196,9 +198,9 @@ impl Hands {
     }
 }
 
-/// Sends connections to another worker. Those that it does not take come back, and are served to their end
-/// here.
-fn hand_over(connections: &Receiver<Handed>, to: &Connections, adopter: &Adopter) {
+/// Sends connections to another worker. If that one is gone, whichever the supervisor chooses gets them; where
+/// there is none, they come back and are served to their end here.
+fn hand_over(connections: &Receiver<Handed>, to: &Connections, adopter: &Adopter, worker: &Worker) {
     while let Ok(first) = connections.recv() {
         let mut batch = vec![first];
         batch.extend(connections.try_iter().take(Connections::at_once() - 1));
@@ -207,9 +209,11 @@ fn hand_over(connections: &Receiver<Handed>, to: &Connections, adopter: &Adopter
         let sent = to.send(&described);
         drop(described);
         if sent.is_err() {
-            for handed in batch.into_iter().chain(connections.try_iter()) {
-                // Where even that fails, the connection closes: it was idle.
-                let _ = adopter.adopt(handed);
+            for handed in batch.into_iter().chain(connections.iter()) {
+                if worker.pass_on(handed.socket.as_fd(), travel::about(&handed)).is_err() {
+                    // Where even that fails, the connection closes: it was idle.
+                    let _ = adopter.adopt(handed);
+                }
             }
             return;
         }
