@@ -24,6 +24,9 @@ pub(crate) const WORKER_STATE: &str = "NARAE_WORKER_STATE";
 /// The value of [`WORKER`] for a process that only checks whether it could serve.
 pub const CHECK: &str = "check";
 
+/// The variable with the names of the sockets that a checked program would get.
+pub(crate) const CHECK_SOCKETS: &str = "NARAE_CHECK_SOCKETS";
+
 /// What a supervisor tells a worker of narae's own, in its environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WorkerState {
@@ -80,8 +83,8 @@ pub enum Wish {
 pub enum Role {
     /// Nobody started it as a worker.
     Alone,
-    /// It is to check whether it could serve, and end.
-    Check,
+    /// It is to check whether it could serve with sockets of these names, and end.
+    Check(Vec<String>),
     /// It is a worker.
     Worker(Box<Worker>),
 }
@@ -95,7 +98,8 @@ impl Role {
     pub fn of_this_process() -> io::Result<Self> {
         let Some(worker) = std::env::var_os(WORKER) else { return Ok(Self::Alone) };
         if worker == CHECK {
-            return Ok(Self::Check);
+            let names = std::env::var(CHECK_SOCKETS).unwrap_or_default();
+            return Ok(Self::Check(names.split(':').map(str::to_owned).collect()));
         }
         // A program that a worker starts inherits its environment, and is no worker.
         let listen_pid = std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse::<i32>().ok());

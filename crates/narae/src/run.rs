@@ -67,14 +67,16 @@ impl App {
         let settings = settings::load(std::mem::take(&mut self.programmed), sources)?;
         let introduction = Introduction { name, serving: self.serving.take(), show: self.banner };
         match role {
-            Role::Check => {
+            Role::Check(names) => {
                 if settings.workers == Workers::Count(0) {
                     let reason =
                         "0 means one process without a supervisor: stop the application and start it anew";
                     return Err(Error::Settings(SettingFault::new("workers", reason)));
                 }
                 settings.cluster.privileges()?;
-                Sockets::check(&settings, &[]).map(drop)
+                let names: Vec<&str> =
+                    names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+                Sockets::check(&settings, &names).map(drop)
             }
             Role::Worker(worker) => cluster::serve(self, settings, *worker),
             Role::Alone => {

@@ -50,9 +50,9 @@ impl Sockets {
 
     /// Checks what [`open`](Self::open) would use, and binds nothing. The file of the development
     /// certificate, if it would be in use.
-    pub(crate) fn check(settings: &Settings, inherited: &[Listener]) -> Result<Option<PathBuf>, Error> {
+    pub(crate) fn check(settings: &Settings, inherited: &[&str]) -> Result<Option<PathBuf>, Error> {
         let mut development = None;
-        let has = |tls: bool| inherited.iter().any(|listener| is_https(listener) == tls);
+        let has = |tls: bool| inherited.iter().any(|name| name.starts_with("https") == tls);
         let mut plan = plan(settings, Vec::new(), |tls| load(tls, &mut development))?;
         if has(true) {
             let config = load(&settings.tls, &mut development)?;

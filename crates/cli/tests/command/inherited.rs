@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::narae;
 use crate::program::{Program, get};
 
 /// Starts `narae serve` with the two sockets as descriptors 3 and 4, as a service manager does: its process
@@ -35,11 +36,14 @@ fn inherited_sockets_are_served_and_stay_open_for_the_next_program() {
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = TcpListener::bind("127.0.0.1:0").unwrap();
     for _ in 0..2 {
-        let mut program = start(home.path(), "web:other", [&first, &second], "--https off");
+        let mut program = start(home.path(), "web:other", [&first, &second], "--http off --https off");
         program.line_with("http://");
         for socket in [&first, &second] {
             assert!(get(socket.local_addr().unwrap(), "/").ends_with("inherited"));
         }
+        // Also a reload's check knows what is inherited: no address of its own is set.
+        let reload = narae::narae(home.path()).args(["reload", "serve"]).output().unwrap();
+        assert!(reload.status.success(), "{}", String::from_utf8_lossy(&reload.stderr));
         program.signal(Signal::TERM);
         let (status, said) = program.wait();
         assert!(status.success(), "{said}");

@@ -75,7 +75,15 @@ impl Supervisor {
             }
             Request::Reload => Command::Reload,
             Request::Restart => Command::Restart,
-            Request::Scale { workers } => Command::Scale(workers),
+            Request::Scale { workers } => {
+                let most = (self.page.lanes() / self.cluster.threads.max(1)).saturating_sub(1);
+                if workers > most {
+                    let reason = format!("{workers} workers are too many: there is room for {most}");
+                    self.asks.finish(asker, &Reply::Failed { reason });
+                    return;
+                }
+                Command::Scale(workers)
+            }
             Request::Stop { fast } => Command::Stop { fast },
             Request::ReopenLogs => Command::Reopen,
             Request::Upgrade => Command::Upgrade,

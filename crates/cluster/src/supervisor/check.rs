@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use crate::plan::{Asker, Event, Moment};
 use crate::sys::spawn::{self, Child, Spawn};
-use crate::worker::{CHECK, WORKER};
+use crate::worker::{CHECK, CHECK_SOCKETS, WORKER};
 
 use super::{Supervisor, now};
 
@@ -106,6 +106,8 @@ impl Supervisor {
         rustix::fs::fcntl_setfl(&said, OFlags::NONBLOCK)?;
         let mut environment = self.plain_environment();
         environment.push((WORKER.into(), CHECK.into()));
+        let names: Vec<&str> = self.cluster.sockets.iter().map(|socket| socket.name.as_str()).collect();
+        environment.push((CHECK_SOCKETS.into(), names.join(":").into()));
         let child = spawn::spawn(&Spawn {
             program: spawn::Program::Path(self.cluster.program.path.clone()),
             arguments: self.cluster.program.arguments.clone(),

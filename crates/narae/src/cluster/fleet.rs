@@ -147,7 +147,8 @@ type Opened = (Vec<Listener>, Vec<(Socket, Line)>, Option<PathBuf>);
 
 /// The sockets to share: those that are there already, or new ones.
 fn sockets(claim: &mut Claim, settings: &Settings, inherited: Vec<Listener>) -> Result<Opened> {
-    let development = Sockets::check(settings, &inherited)?;
+    let names: Vec<&str> = inherited.iter().map(|listener| listener.name().unwrap_or_default()).collect();
+    let development = Sockets::check(settings, &names)?;
     if let Some(found) = claim.sockets() {
         let lined = found
             .into_iter()

@@ -33,7 +33,11 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
             "NARAE_KEY" => given.key = path().and_then(set),
             "NARAE_CHAIN" => given.chain = path().and_then(set),
             // Not settings: what a supervisor tells its workers, and where it is found.
-            "NARAE_WORKER" | "NARAE_WORKER_STATE" | "NARAE_SUPERVISOR" | "NARAE_RUNTIME_DIR" => {}
+            "NARAE_WORKER"
+            | "NARAE_CHECK_SOCKETS"
+            | "NARAE_WORKER_STATE"
+            | "NARAE_SUPERVISOR"
+            | "NARAE_RUNTIME_DIR" => {}
             "NARAE_LOG_FILE" => given.log_file = path().and_then(set),
             "NARAE_CONFIG" => environment.config = path(),
             _ if value.is_empty() && KNOWN.contains(&&**name) => {}
