@@ -73,6 +73,7 @@ mod process;
 mod run;
 mod signals;
 mod sockets;
+mod stderr;
 
 mod access;
 mod connect_info;

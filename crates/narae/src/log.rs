@@ -149,7 +149,7 @@ pub(crate) fn install_subscriber() {
         return;
     }
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| crate::stderr::Stderr)
         .with_max_level(LevelFilter::INFO)
         .with_ansi(io::stderr().is_terminal() && wants_color())
         .with_target(false)

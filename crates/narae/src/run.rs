@@ -181,7 +181,7 @@ fn layered(router: Router, log: Option<&AccessLog>, page: Option<ErrorPage>) -> 
 
 pub(crate) fn say(text: &str) {
     // Nobody reads it: the server serves all the same.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = crate::stderr::Stderr.write_all(text.as_bytes());
 }
 
 /// A server that serves in the background. Made by [`App::start`].

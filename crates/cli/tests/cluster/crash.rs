@@ -100,3 +100,25 @@ fn eventually_within(longest: Duration, program: &mut crate::program::Program) -
         assert!(std::time::Instant::now() < until, "the slot is still not broken: {line}");
     }
 }
+
+#[test]
+fn a_supervisor_whose_messages_nobody_reads_heals_all_the_same() {
+    use std::io::Write;
+
+    let home = Home::new(2);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 1024]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::empty()).unwrap();
+    let mut supervisor = home.command().stdout(std::process::Stdio::null()).stderr(writer).spawn().unwrap();
+    eventually("start", || home.tell(&["status"]).code.filter(|code| *code == 0));
+    let dead = home.pids()[0];
+    kill(dead);
+    eventually("replacement", || {
+        let pids = home.pids();
+        (pids.len() == 2 && !pids.contains(&dead)).then_some(())
+    });
+    assert_eq!(home.tell(&["stop"]).code, Some(0));
+    assert!(supervisor.wait().unwrap().success());
+    drop(reader);
+}
