@@ -210,7 +210,9 @@ fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
         Phase::Idle => {
             let end = earlier(linger, Some(since + limits.keep_alive_idle))?;
             match rests_at(shared, link, since) {
-                Some(at) if at < end => Some((at, End::Rests)),
+                // To a successor it goes whenever it is free, also when the linger is over: its answer did not say
+                // that the connection ends.
+                Some(at) if at < end || shared.context.drain.is_draining() => Some((at, End::Rests)),
                 _ => Some((end, End::Idle)),
             }
         }

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::built;
 use crate::client::{Client, get};
-use crate::home::{Home, QUICK};
+use crate::home::{Home, QUICK, eventually};
 
 #[test]
 fn a_reload_replaces_every_worker_and_hands_out_a_receipt() {
@@ -90,4 +90,23 @@ fn reloads_one_after_the_other_count_on() {
         assert_eq!((receipt.from, receipt.to), (to - 1, to));
     }
     assert_eq!(home.settled(1).generation, 5);
+}
+
+#[test]
+fn a_connection_whose_successor_has_gone_too_goes_to_the_one_after() {
+    let home = Home::new(1);
+    let mut app = home.start();
+    let mut client = Client::new(app.http);
+    client.send("GET /slow?ms=2500 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    eventually("request under way", || (home.status().workers[0].counters["requests"] > 0).then_some(()));
+    for generation in 2..=3 {
+        app.program.said.clear();
+        app.program.signal(Signal::HUP);
+        app.program.line_with("every worker is replaced");
+        assert_eq!(home.status().generation, generation);
+    }
+    assert_eq!(client.answer().unwrap().body, "slow");
+    // Its answer said nothing of a close, so nothing may be closed.
+    assert_eq!(client.get("/generation").unwrap().status, 200);
+    drop(client);
 }
