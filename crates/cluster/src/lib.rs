@@ -39,6 +39,7 @@ pub use page::{COUNTERS, Lane};
 pub use placement::cores;
 pub use plan::{Exit, Policy};
 pub use privileges::{Privileges, no_new_privileges};
+pub use runtime_folder::valid_name;
 pub use supervisor::supervise;
 pub use sys::memory::give_back_memory;
 pub use worker::{CHECK, Connections, Role, WORKER, Wish, Worker};

@@ -163,7 +163,7 @@ impl RuntimeFolder {
 }
 
 /// Whether an application may have this name: 1 to 64 of `A-Z a-z 0-9 . _ -`, and not `.` first.
-pub(crate) fn valid_name(name: &str) -> bool {
+pub fn valid_name(name: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(valid)
 }

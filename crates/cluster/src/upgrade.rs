@@ -31,7 +31,6 @@ pub(crate) const SUPERVISOR: &str = "NARAE_SUPERVISOR";
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
     version: u32,
-    pid: i32,
     name: String,
     identity: String,
     folder: std::path::PathBuf,
@@ -85,9 +84,6 @@ impl Kept {
         file.rewind()?;
         file.read_to_end(&mut text)?;
         let written: Written = serde_json::from_slice(&text)?;
-        if written.pid != own {
-            return Ok(None);
-        }
         if written.version != VERSION {
             return Err(io::Error::other("it was of another version"));
         }
@@ -129,19 +125,10 @@ impl Kept {
             .map(|(id, handle)| {
                 let pid = Pid::from_raw(handle.pid).ok_or(io::ErrorKind::InvalidData)?;
                 let channel = handle.channel.map(inherit::take).transpose()?.map(Channel::from_fd);
-                let handle = Handle {
-                    pid,
-                    pidfd: inherit::take(handle.pidfd)?,
-                    channel,
-                    lane: handle.lane,
-                    lanes: handle.lanes,
-                    beats: handle.beats,
-                    last_beat: 0,
-                    memory: 0,
-                    said: handle.said,
-                    reported: false,
-                };
-                Ok((id, handle))
+                let pidfd = inherit::take(handle.pidfd)?;
+                let lanes = handle.lane..handle.lane + handle.lanes;
+                let taken = Handle::new(pid, pidfd, channel, lanes);
+                Ok((id, Handle { beats: handle.beats, said: handle.said, ..taken }))
             })
             .collect::<io::Result<_>>()?;
         let programs = written
@@ -194,7 +181,6 @@ impl Supervisor {
         let number = |descriptor: &dyn AsFd| descriptor.as_fd().as_raw_fd();
         let written = Written {
             version: VERSION,
-            pid: rustix::process::getpid().as_raw_nonzero().get(),
             name: self.claim.name.clone(),
             identity: self.claim.identity.clone(),
             folder: self.claim.folder.path().to_owned(),

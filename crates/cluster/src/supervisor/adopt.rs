@@ -26,7 +26,7 @@ impl Supervisor {
     pub(super) fn take_in_orphans(&mut self) {
         let time = now();
         for orphan in std::mem::take(&mut self.claim.orphans) {
-            let mut about = orphan.about;
+            let about = orphan.about;
             let Some(pid) = Pid::from_raw(about.pid) else { continue };
             // It may have ended in this instant.
             let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
@@ -40,20 +40,18 @@ impl Supervisor {
                 tracing::warn!("process {} is no worker of this application; it is left alone", about.pid);
                 continue;
             };
-            (about.slot, about.generation) = (written.slot, written.generation);
-            (about.lane, about.lanes) = (written.lane, written.lanes);
             if orphan.channel.is_closed() {
                 continue;
             }
-            let id = about.worker;
+            let (id, place, generation) = (written.worker, written.slot, written.generation);
             self.state.next_worker = self.state.next_worker.max(id + 1);
-            self.state.generation = self.state.generation.max(about.generation);
-            self.state.newest = self.state.newest.max(about.generation);
+            self.state.generation = self.state.generation.max(generation);
+            self.state.newest = self.state.newest.max(generation);
             // The application may have been scaled up before its supervisor was lost.
-            if !about.is_leaving && about.slot < MOST_SLOTS && about.slot >= self.state.slots.len() {
-                self.state.slots.resize_with(about.slot + 1, Default::default);
+            if !about.is_leaving && place < MOST_SLOTS && place >= self.state.slots.len() {
+                self.state.slots.resize_with(place + 1, Default::default);
             }
-            let slot = self.state.slots.get_mut(about.slot).filter(|slot| slot.worker.is_none());
+            let slot = self.state.slots.get_mut(place).filter(|slot| slot.worker.is_none());
             let stage = match slot {
                 Some(slot) if !about.is_leaving => {
                     slot.worker = Some(id);
@@ -68,8 +66,8 @@ impl Supervisor {
                 }
             };
             let worker = Worker {
-                slot: about.slot,
-                generation: about.generation,
+                slot: place,
+                generation,
                 stage,
                 started: time,
                 ready: Some(time),
@@ -79,19 +77,9 @@ impl Supervisor {
                 failures: 0,
             };
             self.state.workers.insert(id, worker);
-            let handle = Handle {
-                pid,
-                pidfd,
-                channel: Some(orphan.channel),
-                lane: about.lane,
-                lanes: about.lanes,
-                beats: true,
-                last_beat: 0,
-                memory: 0,
-                said: String::new(),
-                reported: false,
-            };
-            self.handles.insert(id, handle);
+            let lanes = written.lane..written.lane + written.lanes;
+            let handle = Handle::new(pid, pidfd, Some(orphan.channel), lanes);
+            self.handles.insert(id, Handle { beats: true, ..handle });
         }
     }
 }

@@ -87,7 +87,14 @@ impl Supervisor {
             return Some(Err(format!("the program cannot be opened: {error}")));
         }
         if !self.cluster.program.is_native {
-            return Some(Ok(()));
+            return Some(match purpose {
+                Purpose::Reload(_) => Ok(()),
+                // The program is another one than the supervisor's own.
+                Purpose::Upgrade(_) => {
+                    Err("the supervisor of a foreign program cannot be upgraded: stop it, and start it anew"
+                        .to_owned())
+                }
+            });
         }
         match self.spawn_check(purpose) {
             Ok(checking) => {

@@ -61,11 +61,6 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
         Action::Forget { generation } => {
             supervisor.programs.remove(&generation);
         }
-        // Its program is another one than the supervisor's own.
-        Action::Upgrade { asker } if !supervisor.cluster.program.is_native => {
-            let reason = "the supervisor of a foreign program cannot be upgraded: stop it, and start it anew";
-            supervisor.upgrade(asker, Err(reason.to_owned()));
-        }
         Action::Upgrade { asker } => {
             if let Some(outcome) = supervisor.begin_check(Purpose::Upgrade(asker)) {
                 supervisor.upgrade(asker, outcome);
@@ -264,19 +259,7 @@ impl Supervisor {
             stderr: None,
             stdin_null: true,
         })?;
-        let handle = Handle {
-            pid: child.pid,
-            pidfd: child.pidfd,
-            channel: ours,
-            lane,
-            lanes,
-            beats: false,
-            last_beat: 0,
-            memory: 0,
-            said: String::new(),
-            reported: false,
-        };
-        self.handles.insert(worker, handle);
+        self.handles.insert(worker, Handle::new(child.pid, child.pidfd, ours, lane..lane + lanes));
         Ok(())
     }
 }

@@ -31,6 +31,27 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
+    /// A process of which nothing was heard yet.
+    pub(crate) fn new(
+        pid: Pid,
+        pidfd: OwnedFd,
+        channel: Option<Channel>,
+        lanes: std::ops::Range<usize>,
+    ) -> Self {
+        Self {
+            pid,
+            pidfd,
+            channel,
+            lane: lanes.start,
+            lanes: lanes.len(),
+            beats: false,
+            last_beat: 0,
+            memory: 0,
+            said: String::new(),
+            reported: false,
+        }
+    }
+
     /// Sends a signal. A process that is gone needs none.
     pub(super) fn signal(&self, signal: Signal) {
         let _ = pidfd_send_signal(&self.pidfd, signal);

@@ -68,20 +68,21 @@ pub(crate) fn supervise(settings: &Settings, inherited: Vec<Listener>, introduct
     let (name, is_fixed) = settings.name.clone().unwrap_or_else(|| (introduction.name.clone(), false));
     let mut claim = Claim::take(&speakable(&name), is_fixed, &identity(&program, settings))?;
     let (listeners, sockets, development) = sockets(&mut claim, settings, inherited)?;
-    let lines = sockets.iter().map(|(socket, line)| (socket.name.starts_with("https"), line.clone()));
+    let (sockets, addresses): (Vec<Socket>, Vec<Line>) = sockets.into_iter().unzip();
+    let workers = process_count(settings.workers);
     let facts = Banner {
         name: introduction.name,
         serving: introduction.serving,
-        addresses: lines.map(|(_, line)| line).collect(),
-        workers: process_count(settings.workers),
+        addresses,
+        workers,
         threads: settings.threads.unwrap_or(1),
         command: Some(claim.name().to_owned()),
         development,
     };
     let cluster = Cluster {
-        workers: process_count(settings.workers),
+        workers,
         threads: settings.threads.unwrap_or(1),
-        sockets: sockets.into_iter().map(|(socket, _)| socket).collect(),
+        sockets,
         program,
         policy: settings.cluster.policy(settings.drain),
         pin: settings.cluster.pin,
@@ -173,11 +174,15 @@ fn sockets(claim: &mut Claim, settings: &Settings, inherited: Vec<Listener>) -> 
             None => format!("{kind}.{count}"),
         };
         *count += 1;
-        let line = Line::of(listener);
-        let socket = Socket { socket: listener.descriptor()?, name, address: line.url() };
-        lined.push((socket, line));
+        lined.push(shared(listener, name)?);
     }
     Ok((opened.listeners, lined, opened.development))
+}
+
+/// What workers get of a listener, and what people read of it.
+fn shared(listener: &Listener, name: String) -> Result<(Socket, Line)> {
+    let line = Line::of(listener);
+    Ok((Socket { socket: listener.descriptor()?, name, address: line.url() }, line))
 }
 
 /// A name that the `narae` command can be given.
@@ -254,11 +259,7 @@ pub fn run_foreign(foreign: Foreign) -> Result {
             let lined: Vec<(Socket, Line)> = listeners
                 .iter()
                 .enumerate()
-                .map(|(index, listener)| {
-                    let line = Line::of(listener);
-                    let socket = listener.descriptor()?;
-                    Ok((Socket { socket, name: format!("http.{index}"), address: line.url() }, line))
-                })
+                .map(|(index, listener)| shared(listener, format!("http.{index}")))
                 .collect::<Result<_>>()?;
             lined.into_iter().unzip()
         }

@@ -5,7 +5,6 @@
 
 use std::fmt::Write;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -244,24 +243,20 @@ fn adopt(adopter: &Adopter, socket: std::os::fd::OwnedFd, about: &str) {
 
 /// Writes down what a stuck event loop was doing, for the supervisor to tell.
 fn watch(worker: &Worker, observer: &Observer) {
-    let beat = narae_server::COUNTERS.iter().position(|counter| *counter == "beat").unwrap_or(0);
-    let lanes = worker.lanes();
+    let first = worker.lanes().into_iter().next();
     let mut given_back = 0;
     loop {
         thread::sleep(LOOK);
         // Engines and buffers of connections that were parked: the allocator keeps them for as many to come.
-        let parked = observer.counts().parked;
+        let counts = observer.counts();
+        let parked = counts.parked;
         if parked >= given_back + MANY {
             narae_cluster::give_back_memory();
             given_back = parked;
         }
         given_back = given_back.min(parked);
-        let now = milliseconds();
-        let is_late = lanes.iter().any(|lane| {
-            let beat = lane.counters.get(beat).map_or(0, |cell| cell.load(Relaxed));
-            beat > 0 && now.saturating_sub(beat) > LATE
-        });
-        if let Some(lane) = lanes.first() {
+        let is_late = counts.beat > 0 && milliseconds().saturating_sub(counts.beat) > LATE;
+        if let Some(lane) = &first {
             lane.set_evidence(&if is_late { evidence(observer) } else { String::new() });
         }
     }

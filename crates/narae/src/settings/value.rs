@@ -135,8 +135,7 @@ const MAX_THREADS: usize = 1024;
 
 /// Reads the application's name, as the `narae` command calls it.
 pub(crate) fn name(text: &str) -> Result<String, String> {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if (1..=64).contains(&text.len()) && !text.starts_with('.') && text.chars().all(is_fine) {
+    if narae_cluster::valid_name(text) {
         return Ok(text.to_owned());
     }
     Err(format!(
