@@ -1,6 +1,6 @@
 //! One lesson a file; each is a program of its own: `cargo run --example hello`.
 //!
-//! Read them in this order: `hello`, `html_file`, `rest`, `https`, `http2`, `existing_app`,
-//! `graceful_stop`, `cluster`. Every one takes the flags of narae (`-- --help` shows them).
+//! Read them in this order: `hello`, `html_file`, `rest`, `cookies`, `signed_cookies`, `https`, `http2`,
+//! `existing_app`, `graceful_stop`, `cluster`. Every one takes the flags of narae (`-- --help` shows them).
 
 #![forbid(unsafe_code)]

@@ -76,6 +76,48 @@ fn rest_lists_creates_replaces_and_deletes() {
     assert!(get(address, "/users/1").contains(" 404 "));
 }
 
+/// What a browser sends back of an answer's only `Set-Cookie` line.
+fn cookie_of(answer: &str) -> &str {
+    let (_, line) = answer.split_once("set-cookie: ").unwrap_or_else(|| panic!("no cookie: {answer}"));
+    line.split(';').next().unwrap()
+}
+
+#[test]
+fn cookies_counts_visits_and_forgets_them() {
+    let (mut program, _home) = lesson("cookies", &HTTP);
+    let address = program.address("http://");
+    let send = |path: &str, cookie: &str| {
+        ask(address, &format!("GET {path} HTTP/1.0\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"))
+    };
+    let first = get(address, "/");
+    assert!(first.ends_with("visit 1\n") && cookie_of(&first) == "visits=1", "{first}");
+    assert!(first.contains("; Max-Age=2592000; Path=/; HttpOnly; SameSite=Lax\r\n"), "{first}");
+    let second = send("/", cookie_of(&first));
+    assert!(second.ends_with("visit 2\n") && cookie_of(&second) == "visits=2", "{second}");
+    assert!(send("/", "visits=many").ends_with("visit 1\n"), "a stranger's text is no number");
+    let forgotten = send("/forget", "visits=2");
+    assert!(forgotten.contains("set-cookie: visits=; Path=/; Expires=Thu, 01 Jan 1970"), "{forgotten}");
+}
+
+#[test]
+fn signed_cookies_knows_who_signed_in_and_takes_no_ones_word() {
+    let (mut program, _home) = lesson("signed_cookies", &HTTP);
+    let address = program.address("http://");
+    let send = |method: &str, path: &str, cookie: &str, body: &str| {
+        let fields = format!("Cookie: {cookie}\r\nContent-Length: {}", body.len());
+        ask(address, &format!("{method} {path} HTTP/1.0\r\nHost: a\r\n{fields}\r\n\r\n{body}"))
+    };
+    let signed_in = send("POST", "/sign-in", "a=b", "ada");
+    let cookie = cookie_of(&signed_in);
+    assert!(cookie.starts_with("user=s%3Aada."), "{signed_in}");
+    assert!(send("GET", "/", cookie, "").ends_with("hello ada\n"));
+    for forged in ["user=ada", "user=s%3Aada", &cookie.replace("ada", "eve")] {
+        assert!(send("GET", "/", forged, "").contains(" 401 "), "{forged}");
+    }
+    let signed_out = send("POST", "/sign-out", cookie, "");
+    assert!(signed_out.contains("set-cookie: user=; Path=/; Expires=Thu, 01 Jan 1970"), "{signed_out}");
+}
+
 #[test]
 fn https_tells_plain_from_encrypted() {
     let (mut program, home) = lesson("https", &BOTH);

@@ -75,6 +75,8 @@ mod signals;
 mod sockets;
 mod stderr;
 
+pub mod cookies;
+
 mod access;
 mod connect_info;
 mod failure;

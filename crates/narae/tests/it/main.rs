@@ -5,6 +5,7 @@
 mod access_log;
 mod applications;
 mod client;
+mod cookies;
 mod failures;
 mod messages;
 mod run;
