@@ -16,6 +16,7 @@ use std::time::Instant;
 use axum_core::body::Body;
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::uri::Scheme;
 use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -56,6 +57,9 @@ impl<S> Exchange<S> {
         let connection = Connection(Arc::clone(&shared));
         if let Some(describe) = shared.context.describe {
             describe(&connection, &mut extensions);
+        }
+        if connection.is_secure() {
+            extensions.insert(Scheme::HTTPS);
         }
         extensions.insert(connection);
         Self { service, shared, extensions }
