@@ -10,4 +10,5 @@ pub use axum::response::{Html, IntoResponse, Redirect, Response};
 pub use axum::routing::{any, delete, get, get_service, patch, post, put};
 
 pub use crate::cookies::{Cookies, PrivateCookies, SetCookie, SignedCookies};
+pub use crate::session::{Session, Sessions};
 pub use crate::{BodyLimit, Connection, Files, HandlerError, HandlerResult, Limits, Tls};

@@ -92,7 +92,7 @@ impl App {
     /// Everything in this process.
     fn run_alone(self, settings: Settings, inherited: Vec<Listener>, introduction: Introduction) -> Result {
         let threads = settings.threads.unwrap_or_else(crate::cluster::cores);
-        let (running, facts) = self.serve(settings, inherited, threads, Ok)?;
+        let (running, facts) = self.serve(settings, inherited, Size { processes: 1, threads }, Ok)?;
         signals::watch(running.stopper(), running.drain, running.log_file.clone(), introduction.show)
             .map_err(narae_server::Error::System)?;
         if introduction.show {
@@ -128,7 +128,7 @@ impl App {
             (None, Workers::Count(workers)) if workers > 0 => workers,
             (None, _) => crate::cluster::cores(),
         };
-        self.serve(settings, Vec::new(), threads, Ok).map(|(running, _)| running)
+        self.serve(settings, Vec::new(), Size { processes: 1, threads }, Ok).map(|(running, _)| running)
     }
 
     /// Serves in this process. `finish` has the last word on the server, when sockets are bound, certificates
@@ -137,7 +137,7 @@ impl App {
         self,
         settings: Settings,
         inherited: Vec<Listener>,
-        threads: usize,
+        size: Size,
         finish: impl FnOnce(narae_server::Builder) -> Result<narae_server::Builder>,
     ) -> Result<(Running, Banner)> {
         for name in &settings.unknown_variables {
@@ -147,7 +147,7 @@ impl App {
         let Settings { limits, drain, log, cluster, .. } = settings;
         let log = log.open()?;
         let addresses: Vec<Line> = sockets.listeners.iter().map(Line::of).collect();
-        let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+        let threads = NonZeroUsize::new(size.threads).unwrap_or(NonZeroUsize::MIN);
         let builder = Server::builder().limits(limits).describe(connect_info::describe).threads(threads);
         let builder = sockets.listeners.into_iter().fold(builder, narae_server::Builder::listen);
         let server = finish(builder)?.build()?;
@@ -164,6 +164,8 @@ impl App {
         // Not called before the event loop runs, so that a factory finds Tokio's context.
         let inner = server.start(move || async move {
             let router = make().await?;
+            // Layers of sessions are there now; their stores open before the first request.
+            narae_session::prepare(size.processes)?;
             if let Some(path) = &cluster.health {
                 health::check(router.clone(), path).await?;
             }
@@ -171,6 +173,14 @@ impl App {
         })?;
         Ok((Running { inner, drain, log_file, lines: addresses }, facts))
     }
+}
+
+/// How many serve the application.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) processes: usize,
+    /// Event loops of this process.
+    pub(crate) threads: usize,
 }
 
 /// The application with everything that stands around it, the outermost first: the access log, which sees

@@ -18,6 +18,7 @@ use super::neighbours::{Others, milliseconds};
 use super::travel;
 use crate::app::App;
 use crate::error::Result;
+use crate::run::Size;
 use crate::settings::Settings;
 use crate::signals;
 
@@ -81,7 +82,8 @@ pub(crate) fn serve(app: App, settings: Settings, worker: Worker) -> Result {
     let counters: Vec<_> =
         lanes.iter().filter_map(|lane| lane.counters.first_chunk()).take(threads).collect();
     let accept = Arc::clone(&others);
-    let (running, _) = app.serve(settings, inherited, threads, move |builder| {
+    let size = Size { processes: settings.workers.count(), threads };
+    let (running, _) = app.serve(settings, inherited, size, move |builder| {
         if let Some(privileges) = privileges {
             // Certificates are read and logs are open: from here on nothing needs the rights of root.
             privileges.drop_for_good().map_err(narae_server::Error::System)?;

@@ -94,6 +94,14 @@ impl From<usize> for Workers {
 }
 
 impl Workers {
+    /// How many processes serve.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::PerCore => crate::cluster::cores(),
+            Self::Count(count) => count.max(1),
+        }
+    }
+
     /// The same, within reason.
     pub(crate) fn checked(self) -> Result<Self, String> {
         match self {

@@ -1,0 +1,157 @@
+//! The end of a request: the session is kept, and the cookie sent, before the response's head.
+//!
+//! In: the session and the response's head. Out: `Set-Cookie`, or the answer where the store failed.
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use crate::answer::Answer;
+use crate::begin::Begun;
+use crate::decide::{Write, decide};
+use crate::error::Error;
+use crate::session::Session;
+use crate::shared::{Shared, count};
+use crate::state::Ending;
+use crate::time::Timestamp;
+
+/// What is left to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    work: Work,
+    /// The decision says that the cookie is sent.
+    cookie: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Nothing,
+    Save,
+    /// Until when it lives then.
+    Touch(Timestamp),
+}
+
+impl End {
+    /// Decides. From here on the handler's writes come too late.
+    pub(crate) fn of(shared: &Shared, begun: &Begun, status: StatusCode) -> Result<Self, Answer> {
+        let settings = &shared.settings;
+        let mut state = begun.session.state();
+        state.finished = true;
+        if state.failed && status.is_server_error() {
+            return Err(Answer::Unavailable);
+        }
+        if state.anonymous || state.ending != Ending::No {
+            return Ok(Self { work: Work::Nothing, cookie: false });
+        }
+        let (write, cookie) = decide(settings.options, state.did(settings));
+        let work = match write {
+            Write::Nothing => Work::Nothing,
+            Write::Save => Work::Save,
+            Write::Touch => {
+                let until = state.expiry(settings, shared.now());
+                let after = settings.touch_after(settings.idle_of(state.max_age()), shared.abilities);
+                if state.is_touch_due(until, after) { Work::Touch(until) } else { Work::Nothing }
+            }
+        };
+        Ok(Self { work, cookie })
+    }
+
+    /// Whether the store must be asked.
+    pub(crate) const fn needs_store(self) -> bool {
+        !matches!(self.work, Work::Nothing)
+    }
+
+    /// Asks the store.
+    pub(crate) async fn work(self, shared: &Shared, session: &Session) -> Result<(), Answer> {
+        match self.work {
+            Work::Nothing => Ok(()),
+            Work::Save => save(session).await,
+            Work::Touch(until) => touch(shared, session, until).await,
+        }
+    }
+
+    /// Adds the cookie, when the store's work is done.
+    pub(crate) fn conclude(self, shared: &Shared, begun: &Begun, headers: &mut HeaderMap) {
+        let session = &begun.session;
+        let (ending, has_token, is_anonymous) = {
+            let state = session.state();
+            (state.ending, state.token.is_some(), state.anonymous)
+        };
+        match ending {
+            _ if is_anonymous => {}
+            Ending::Discarded => {}
+            Ending::Destroyed | Ending::Gone => clear_cookie(shared, session, headers),
+            Ending::No => {
+                let resign = shared.settings.resign.unwrap_or(!shared.abilities.express);
+                let wanted = self.cookie || has_token || (begun.is_old_signature && resign);
+                if wanted && shared.settings.may_send(session.is_secure()) {
+                    set_cookie(shared, session, headers);
+                }
+            }
+        }
+    }
+}
+
+async fn save(session: &Session) -> Result<(), Answer> {
+    match session.write().await {
+        // What ended elsewhere stays ended; the handler's work stands.
+        Ok(()) | Err(Error::Ended) => Ok(()),
+        Err(_) => Err(Answer::Unavailable),
+    }
+}
+
+/// Moves the expiry. A failure costs the request nothing: what it read was right.
+async fn touch(shared: &Shared, session: &Session, until: Timestamp) -> Result<(), Answer> {
+    if !shared.abilities.touch {
+        return if shared.abilities.in_cookie { save(session).await } else { Ok(()) };
+    }
+    let Some(id) = session.state().stored.clone() else { return Ok(()) };
+    count(&shared.counters.touches);
+    match shared.store.touch(id, shared.now(), until).await {
+        Ok(true) => session.state().expires = until,
+        Ok(false) => {
+            count(&shared.counters.ended);
+            session.state().ending = Ending::Gone;
+        }
+        Err(error) => shared.complain("move the expiry of a session", &error),
+    }
+    Ok(())
+}
+
+fn set_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
+    let settings = &shared.settings;
+    let secure = session.is_secure();
+    let (value, lifetime) = {
+        let mut state = session.state();
+        let value = match (&state.token, &settings.secrets) {
+            (Some(token), _) => token.to_string(),
+            (None, Some(secrets)) => secrets.sign_cookie(state.id(settings).as_str()),
+            (None, None) => state.id(settings).as_str().to_owned(),
+        };
+        let idle = settings.idle_of(state.max_age());
+        let until = state.expiry(settings, shared.now());
+        (value, settings.is_persistent(state.max_age()).then_some((idle, until)))
+    };
+    let name = &shared.names[usize::from(secure)];
+    add(headers, settings.set_cookie(name, &value, secure, lifetime, shared.abilities));
+}
+
+fn clear_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
+    let settings = &shared.settings;
+    let wanted = settings.clear_cookie.unwrap_or(!shared.abilities.express);
+    let secure = session.is_secure();
+    if wanted && session.state().loaded && settings.may_send(secure) {
+        add(headers, settings.removal(&shared.names[usize::from(secure)], secure));
+    }
+}
+
+fn add(headers: &mut HeaderMap, text: Result<String, narae_cookie::Error>) {
+    let value = text.map_err(|error| error.to_string()).and_then(|text| {
+        HeaderValue::from_str(&text).map_err(|error| error.to_string())
+    });
+    match value {
+        Ok(value) => {
+            headers.append(header::SET_COOKIE, value);
+        }
+        Err(error) => tracing::error!("the session's cookie cannot be sent: {error}"),
+    }
+}

@@ -1,0 +1,213 @@
+//! [`ExpressForm`]: the table of connect-pg-simple, shared with an Express application.
+//!
+//! In: ids and changes. Out: rows as Node writes them. A change reads the record under the row's lock and
+//! writes it within one transaction, so this program loses nothing; Node, which writes whole records, may
+//! still overwrite what happened while its handler ran.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::{Committed, Update, Updated};
+use super::fault::Fault;
+use super::names::Names;
+use super::pool::{Lease, Pools};
+use super::turns::Turns;
+use crate::express::{self, Edited, Stored, Written};
+use crate::id::Id;
+use crate::record::{Change, MaxAge, Record};
+use crate::time::Timestamp;
+
+/// The statements on one table.
+pub(super) struct ExpressForm {
+    load: String,
+    lock: String,
+    create: String,
+    write: String,
+    renew: String,
+    touch: String,
+    destroy: String,
+    count: String,
+    sweep: String,
+    ttl: Duration,
+    user_key: String,
+    turns: Turns,
+}
+
+impl ExpressForm {
+    pub(super) fn new(names: &Names, ttl: Duration, user_key: String) -> Self {
+        let sql = |text: &str| text.replace("$table", &names.table);
+        Self {
+            load: sql(LOAD),
+            lock: sql(&format!("{LOAD} FOR UPDATE")),
+            create: sql(CREATE),
+            write: sql("UPDATE $table SET sess = $2::text::json, expire = to_timestamp($3) WHERE sid = $1"),
+            renew: sql(
+                "UPDATE $table SET sess = $2::text::json, expire = to_timestamp($3), sid = $4 WHERE sid = $1",
+            ),
+            touch: sql(TOUCH),
+            destroy: sql("DELETE FROM $table WHERE sid = $1"),
+            count: sql("SELECT count(*) FROM $table WHERE expire >= to_timestamp($1)"),
+            sweep: sql(SWEEP),
+            ttl,
+            user_key,
+            turns: Turns::new(),
+        }
+    }
+
+    pub(super) async fn load(
+        &self,
+        lease: &mut Lease,
+        id: &Id,
+        now: Timestamp,
+    ) -> Result<Option<Record>, Fault> {
+        let rows = lease.query(&self.load, &[&id.as_str(), &seconds(now)]).await?;
+        Ok(self.read(id, &rows)?.map(|(record, _)| record))
+    }
+
+    pub(super) async fn create(
+        &self,
+        lease: &mut Lease,
+        id: &Id,
+        change: &Change,
+    ) -> Result<Committed, Fault> {
+        let written = express::create(change, &self.user_key).map_err(Fault::Store)?;
+        let expire = self.expire(&written, change.now);
+        lease.execute(&self.create, &[&id.as_str(), &written.text, &expire]).await?;
+        Ok(Committed::Done(None))
+    }
+
+    /// Makes the change; with `to`, under a new id.
+    pub(super) async fn change(
+        &self,
+        pools: &Arc<Pools>,
+        id: &Id,
+        to: Option<&Id>,
+        change: &Change,
+    ) -> Result<Committed, Fault> {
+        let _turn = self.turns.take(id.handle()).await;
+        let mut lease = pools.lease().await?;
+        let rows = lease.begin(&self.lock, &[&id.as_str(), &seconds(change.now)]).await?;
+        let Some((record, stored)) = self.read(id, &rows)? else {
+            lease.roll_back().await?;
+            return Ok(Committed::Gone);
+        };
+        let written = match express::apply(change, record, stored, &self.user_key) {
+            Ok(written) => written,
+            Err(error) => {
+                lease.roll_back().await?;
+                return Err(Fault::Store(error));
+            }
+        };
+        let expire = self.expire(&written, change.now);
+        match to {
+            Some(to) => {
+                lease.commit(&self.renew, &[&id.as_str(), &written.text, &expire, &to.as_str()]).await?
+            }
+            None => lease.commit(&self.write, &[&id.as_str(), &written.text, &expire]).await?,
+        };
+        Ok(Committed::Done(None))
+    }
+
+    pub(super) async fn update(
+        &self,
+        pools: &Arc<Pools>,
+        id: &Id,
+        update: &Update,
+    ) -> Result<Updated, Fault> {
+        let _turn = self.turns.take(id.handle()).await;
+        let mut lease = pools.lease().await?;
+        let rows = lease.begin(&self.lock, &[&id.as_str(), &seconds(update.now)]).await?;
+        let Some((record, stored)) = self.read(id, &rows)? else {
+            lease.roll_back().await?;
+            return Ok(Updated::Gone);
+        };
+        match express::edit(update, record, stored, &self.user_key) {
+            Ok(Edited::Done(written, json)) => {
+                let expire = self.expire(&written, update.now);
+                lease.commit(&self.write, &[&id.as_str(), &written.text, &expire]).await?;
+                Ok(Updated::Done(json, None))
+            }
+            Ok(Edited::Refused(why)) => {
+                lease.roll_back().await?;
+                Ok(Updated::Refused(why))
+            }
+            Err(error) => {
+                lease.roll_back().await?;
+                Err(Fault::Store(error))
+            }
+        }
+    }
+
+    /// As connect-pg-simple: moves `expire` and leaves the record, so its own `expires` lags behind.
+    pub(super) async fn touch(
+        &self,
+        lease: &mut Lease,
+        id: &Id,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<bool, Fault> {
+        let touch = [seconds(expires), seconds(now)];
+        let rows = lease.query(&self.touch, &[&id.as_str(), &touch[0], &touch[1]]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let decoded = express::decode(row.try_get("sess")?, &self.user_key);
+        if matches!(decoded, Ok(Some((Record { max_age: MaxAge::BrowserSession, .. }, _)))) {
+            let expire = seconds(now.after(self.ttl));
+            lease.query(&self.touch, &[&id.as_str(), &expire, &touch[1]]).await?;
+        }
+        Ok(true)
+    }
+
+    pub(super) async fn destroy(&self, lease: &mut Lease, id: &Id) -> Result<bool, Fault> {
+        Ok(lease.execute(&self.destroy, &[&id.as_str()]).await? > 0)
+    }
+
+    pub(super) async fn count(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
+        let rows = lease.query(&self.count, &[&seconds(now)]).await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    pub(super) async fn sweep(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
+        lease.execute(&self.sweep, &[&seconds(now), &super::SWEPT_AT_ONCE]).await
+    }
+
+    /// What the row holds. A record that is none counts as missing: Node would fail for ever.
+    fn read(&self, id: &Id, rows: &[tokio_postgres::Row]) -> Result<Option<(Record, Stored)>, Fault> {
+        let Some(row) = rows.first() else { return Ok(None) };
+        match express::decode(row.try_get("sess")?, &self.user_key) {
+            Ok(Some((mut record, stored))) => {
+                let expire: i64 = row.try_get("expire")?;
+                record.expires = Timestamp(u64::try_from(expire).unwrap_or(0));
+                Ok(Some((record, stored)))
+            }
+            Ok(None) => Ok(None),
+            Err(why) => {
+                tracing::warn!(session = %id.handle(), "a stored session counts as missing: {why}");
+                Ok(None)
+            }
+        }
+    }
+
+    fn expire(&self, written: &Written, now: Timestamp) -> f64 {
+        seconds(written.expires.unwrap_or_else(|| now.after(self.ttl)))
+    }
+}
+
+/// Whole seconds, rounded up, for `to_timestamp`: exact, since they are far below 2^53.
+#[expect(clippy::cast_precision_loss)]
+fn seconds(time: Timestamp) -> f64 {
+    time.0.div_ceil(1000) as f64
+}
+
+const LOAD: &str = "SELECT sess::text AS sess,
+    floor(extract(epoch FROM expire::timestamptz) * 1000)::bigint AS expire
+    FROM $table WHERE sid = $1 AND expire >= to_timestamp($2)";
+
+const CREATE: &str = "INSERT INTO $table (sid, sess, expire) VALUES ($1, $2::text::json, to_timestamp($3))
+    ON CONFLICT (sid) DO UPDATE SET sess = EXCLUDED.sess, expire = EXCLUDED.expire";
+
+const TOUCH: &str = "UPDATE $table SET expire = to_timestamp($2)
+    WHERE sid = $1 AND expire >= to_timestamp($3) RETURNING sess::text AS sess";
+
+const SWEEP: &str = "DELETE FROM $table WHERE sid = ANY (ARRAY(
+    SELECT sid FROM $table WHERE expire < to_timestamp($1) LIMIT $2 FOR UPDATE SKIP LOCKED))";
