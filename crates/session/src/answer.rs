@@ -18,7 +18,7 @@ impl Answer {
     pub(crate) fn into_response<A: From<&'static str>>(self) -> Response<A> {
         let (status, text) = match self {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
-            Self::Misused => (StatusCode::INTERNAL_SERVER_ERROR, "sessions are not set up rightly\n"),
+            Self::Misused => (StatusCode::INTERNAL_SERVER_ERROR, "the session cannot be used\n"),
         };
         let mut response = Response::new(A::from(text));
         *response.status_mut() = status;

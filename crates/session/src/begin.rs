@@ -17,7 +17,6 @@ use crate::session::Session;
 use crate::settings::OnStoreError;
 use crate::shared::{Shared, count};
 use crate::state::State;
-use crate::store::StoreError;
 
 /// A request's session.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ async fn read(shared: &Arc<Shared>, id: Id) -> Result<State, Answer> {
         Err(error) => {
             shared.complain("read a session", &error);
             match (error, shared.settings.on_store_error) {
-                (StoreError::Misuse(_), _) => Err(Answer::Misused),
+                (error, _) if error.is_permanent() => Err(Answer::Misused),
                 (_, OnStoreError::Unavailable) => Err(Answer::Unavailable),
                 (_, OnStoreError::Anonymous) => Ok(State::anonymous()),
             }
@@ -76,7 +75,7 @@ async fn read(shared: &Arc<Shared>, id: Id) -> Result<State, Answer> {
 }
 
 async fn found(shared: &Shared, id: Id, record: Record, now: crate::Timestamp) -> State {
-    if !shared.settings.is_too_old(record.created, now) {
+    if !shared.settings.is_too_old(record.max_age, record.created, now) {
         return State::loaded(id, record, shared.settings.options.resave);
     }
     if let Err(error) = shared.store.destroy(id).await {

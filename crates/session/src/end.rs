@@ -37,6 +37,7 @@ impl End {
         let mut state = begun.session.state();
         state.finished = true;
         if state.failed && status.is_server_error() {
+            // What a handler could not keep, for a reason that may pass.
             return Err(Answer::Unavailable);
         }
         if state.anonymous || state.ending != Ending::No {
@@ -95,6 +96,8 @@ async fn save(session: &Session) -> Result<(), Answer> {
     match session.write().await {
         // What ended elsewhere stays ended; the handler's work stands.
         Ok(()) | Err(Error::Ended) => Ok(()),
+        // Trying again would not help.
+        Err(Error::Store(error)) if error.is_permanent() => Err(Answer::Misused),
         Err(_) => Err(Answer::Unavailable),
     }
 }
@@ -145,9 +148,9 @@ fn clear_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
 }
 
 fn add(headers: &mut HeaderMap, text: Result<String, narae_cookie::Error>) {
-    let value = text.map_err(|error| error.to_string()).and_then(|text| {
-        HeaderValue::from_str(&text).map_err(|error| error.to_string())
-    });
+    let value = text
+        .map_err(|error| error.to_string())
+        .and_then(|text| HeaderValue::from_str(&text).map_err(|error| error.to_string()));
     match value {
         Ok(value) => {
             headers.append(header::SET_COOKIE, value);

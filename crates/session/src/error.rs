@@ -59,12 +59,17 @@ impl From<StoreError> for Error {
     }
 }
 
-/// What a handler that returns the error answers: 503 with `Retry-After: 1` where the store failed, 403 where
+/// What a handler that returns the error answers: 503 with `Retry-After: 1` where the store failed for a reason
+/// that may pass, 403 where
 /// the session has ended, else 500, logged.
 impl axum_core::response::IntoResponse for Error {
     fn into_response(self) -> axum_core::response::Response {
         use http::{StatusCode, header};
         match self {
+            Self::Store(error) if error.is_permanent() => {
+                tracing::error!("{error}");
+                (StatusCode::INTERNAL_SERVER_ERROR, "the session cannot be used\n").into_response()
+            }
             Self::Store(_) => {
                 let retry = [(header::RETRY_AFTER, "1")];
                 (StatusCode::SERVICE_UNAVAILABLE, retry, UNAVAILABLE).into_response()

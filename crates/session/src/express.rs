@@ -74,7 +74,8 @@ pub(crate) fn decode(text: &str, user_key: &str) -> Result<Option<(Record, Store
     }
     let cookie = cookie.ok_or("there is no \"cookie\" in it")?;
     let max_age = stored.read_cookie(&cookie)?;
-    let user = values.find(user_key).and_then(|json| serde_json::from_str::<String>(json).ok()).map(Arc::from);
+    let user =
+        values.find(user_key).and_then(|json| serde_json::from_str::<String>(json).ok()).map(Arc::from);
     let expires = stored.expires.unwrap_or(Timestamp::MAX);
     Ok(Some((Record { version: 0, created: None, seen: None, expires, max_age, user, values }, stored)))
 }

@@ -22,7 +22,9 @@ impl IntoResponse for NoSessions {
 
 impl std::fmt::Display for NoSessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a handler takes a Session, but its router has no layer of Sessions: add router.layer(sessions)")
+        f.write_str(
+            "a handler takes a Session, but its router has no layer of Sessions: add router.layer(sessions)",
+        )
     }
 }
 

@@ -35,9 +35,10 @@ impl Session {
     /// As [`remove`](Session::remove).
     pub fn take_flash(&self) -> Result<Vec<Flash>, Error> {
         let all = if self.keys().iter().any(|key| key == KEY) { self.remove::<Texts>(KEY)? } else { None };
-        let flat = all.unwrap_or_default().into_iter().flat_map(|(kind, texts)| {
-            texts.into_iter().map(move |text| Flash { kind: kind.clone(), text })
-        });
+        let flat = all
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|(kind, texts)| texts.into_iter().map(move |text| Flash { kind: kind.clone(), text }));
         Ok(flat.collect())
     }
 }

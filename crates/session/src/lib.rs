@@ -18,12 +18,12 @@
 
 #![deny(unsafe_code)]
 
-mod error;
-mod extract;
-mod flash;
 mod answer;
 mod begin;
 mod end;
+mod error;
+mod extract;
+mod flash;
 mod layer;
 mod session;
 mod sessions;
@@ -33,8 +33,7 @@ mod settings;
 mod shared;
 mod state;
 
-#[doc(hidden)]
-pub mod codec;
+mod codec;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod express;
 mod id;
@@ -43,6 +42,9 @@ mod time;
 
 pub mod store;
 
+// For the fuzz targets and the figures: no part of what this crate promises.
+#[doc(hidden)]
+pub use codec::{decode as decode_record, encode as encode_record};
 pub use error::Error;
 pub use extract::NoSessions;
 pub use flash::Flash;

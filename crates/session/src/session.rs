@@ -147,20 +147,23 @@ impl Session {
         Ok(())
     }
 
-    /// Begins anew: an empty session of nobody with a new id (express: `regenerate`).
+    /// Begins anew: an empty session of nobody with a new id and the configured lifetime (express:
+    /// `regenerate`). A logout that leaves a flash message does this, since a destroyed session carries none.
     ///
     /// # Errors
     /// [`Error::Ended`], [`Error::TooLate`].
     pub fn regenerate(&self) -> Result<(), Error> {
+        let now = self.0.shared.now();
         let mut state = self.change()?;
         state.clear();
         state.now_is.user = None;
+        state.begin_anew(now);
         state.renew(&self.0.shared.settings);
         Ok(())
     }
 
-    /// Logs `user` in: gives the session a new id, keeps its values, begins its life anew, and puts it into
-    /// the list that [`sessions_of`](Session::sessions_of) reads.
+    /// Logs `user` in: gives the session a new id, keeps its values, begins its life anew with the configured
+    /// lifetime, and puts it into the list that [`sessions_of`](Session::sessions_of) reads.
     ///
     /// # Errors
     /// [`Error::User`], [`Error::Ended`], [`Error::TooLate`].
@@ -173,7 +176,8 @@ impl Session {
     }
 
     /// Lets this session live for `duration` without a request, and the browser keep it when it is closed: for
-    /// "stay logged in". The absolute timeout still holds.
+    /// "stay logged in". An absolute timeout that is shorter becomes as long. A later [`login`](Session::login)
+    /// or [`regenerate`](Session::regenerate) ends it, so call this after them.
     ///
     /// # Errors
     /// [`Error::Ended`], [`Error::TooLate`].
@@ -263,12 +267,11 @@ impl Session {
         let update = Update { key: Arc::clone(&named), make: Arc::new(make), now, expires };
         match self.ask("update a session", shared.store.update(id, update)).await? {
             Updated::Done(json, token) => {
-                let json_text = json.clone().unwrap_or_else(|| "null".into());
                 let mut state = self.state();
-                state.updated(key, json, expires);
+                state.updated(key, json.as_ref(), expires);
                 take_token(&mut state, token);
                 drop(state);
-                parse(key, &json_text)
+                parse(key, json.as_deref().unwrap_or("null"))
             }
             Updated::Gone => Err(self.has_gone()),
             Updated::Refused(why) => Err(Error::Value(key.to_owned(), why.as_ref().into())),
@@ -299,7 +302,8 @@ impl Session {
         let listed = self.ask("list sessions", listing).await?;
         let current = self.state().stored.as_ref().map(Id::handle);
         let now = shared.now();
-        let live = listed.into_iter().filter(|one| !shared.settings.is_too_old(one.record.created, now));
+        let is_live = |one: &Listed| !shared.settings.is_too_old(one.record.max_age, one.record.created, now);
+        let live = listed.into_iter().filter(is_live);
         Ok(live.map(|listed| SessionInfo::new(listed, current)).collect())
     }
 
@@ -379,7 +383,8 @@ impl Session {
                 let renewing = store.renew(from, to.clone(), change);
                 match (self.ask("renew a session", renewing).await?, instead) {
                     (Committed::Gone, Some(change)) => {
-                        let created = self.ask("keep a new session", store.create(to.clone(), change)).await?;
+                        let created =
+                            self.ask("keep a new session", store.create(to.clone(), change)).await?;
                         Ok((to, created))
                     }
                     (renewed, _) => Ok((to, renewed)),
@@ -415,8 +420,8 @@ impl Session {
         answer.await.map_err(|error| {
             if !matches!(error, StoreError::Unsupported(_)) {
                 self.0.shared.complain(doing, &error);
-                self.state().failed = true;
             }
+            self.state().failed |= !error.is_permanent();
             error.into()
         })
     }
@@ -425,7 +430,10 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        f.debug_struct("Session").field("id", &state.id).field("loaded", &state.loaded).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("id", &state.id)
+            .field("loaded", &state.loaded)
+            .finish_non_exhaustive()
     }
 }
 

@@ -61,7 +61,8 @@ impl Sessions {
     }
 
     /// How long a session lives at most, counted from its beginning or the last [login](crate::Session::login),
-    /// however much it is used. Default: 12 hours; `None`: for ever. Not offered, and off, with
+    /// however much it is used. Default: 12 hours; `None`: for ever. Who is
+    /// [remembered](crate::Session::remember_for) longer lives so long. Not offered, and off, with
     /// express-compatible stores, whose records do not say when they began.
     pub fn absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
         self.set(|settings| settings.absolute = Some(timeout.into()))

@@ -185,15 +185,15 @@ impl Settings {
     /// From when on a session is over that begins or is used at `now`.
     pub(crate) fn expiry(&self, max_age: MaxAge, created: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let idle = now.after(self.idle_of(max_age));
-        match (self.absolute_timeout(), created) {
+        match (self.absolute_of(max_age), created) {
             (Some(absolute), Some(created)) => idle.min(created.after(absolute)),
             _ => idle,
         }
     }
 
     /// Whether a session that began at `created` is too old, however much it was used.
-    pub(crate) fn is_too_old(&self, created: Option<Timestamp>, now: Timestamp) -> bool {
-        match (self.absolute_timeout(), created) {
+    pub(crate) fn is_too_old(&self, max_age: MaxAge, created: Option<Timestamp>, now: Timestamp) -> bool {
+        match (self.absolute_of(max_age), created) {
             (Some(absolute), Some(created)) => now >= created.after(absolute),
             _ => false,
         }
@@ -201,6 +201,14 @@ impl Settings {
 
     pub(crate) fn absolute_timeout(&self) -> Option<Duration> {
         self.absolute.unwrap_or(Some(Duration::from_secs(12 * 3600)))
+    }
+
+    /// Who asked to be remembered longer than the absolute timeout is.
+    fn absolute_of(&self, max_age: MaxAge) -> Option<Duration> {
+        match max_age {
+            MaxAge::Milliseconds(_) => self.absolute_timeout().map(|limit| limit.max(self.idle_of(max_age))),
+            MaxAge::Configured | MaxAge::BrowserSession => self.absolute_timeout(),
+        }
     }
 
     pub(crate) fn idle_of(&self, max_age: MaxAge) -> Duration {
@@ -221,7 +229,8 @@ impl Settings {
 
     /// How much later an expiry must be before it is worth a write.
     pub(crate) fn touch_after(&self, idle: Duration, abilities: Abilities) -> Duration {
-        let default = if abilities.express { Duration::ZERO } else { (idle / 20).min(Duration::from_secs(60)) };
+        let default =
+            if abilities.express { Duration::ZERO } else { (idle / 20).min(Duration::from_secs(60)) };
         self.touch_after.unwrap_or(default)
     }
 
@@ -234,7 +243,9 @@ impl Settings {
         let gets_secure = self.gets_secure(secure);
         match &self.name {
             Some(name) => name.clone(),
-            None if gets_secure && self.cookie.path == "/" && self.cookie.domain.is_none() => "__Host-sid".into(),
+            None if gets_secure && self.cookie.path == "/" && self.cookie.domain.is_none() => {
+                "__Host-sid".into()
+            }
             None if gets_secure => "__Secure-sid".into(),
             None => "sid".into(),
         }

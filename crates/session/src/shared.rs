@@ -27,9 +27,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<dyn Store>, settings: Settings, counters: Arc<Counters>) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<dyn Store>, mut settings: Settings, counters: Arc<Counters>) -> Arc<Self> {
+        let abilities = store.abilities();
+        if !abilities.created {
+            // Nobody knows when a session began; whoever asked for a limit all the same is told by `check`.
+            settings.absolute.get_or_insert(None);
+        }
         Arc::new(Self {
-            abilities: store.abilities(),
+            abilities,
             names: [false, true].map(|secure| settings.cookie_name(secure)),
             attributes: [false, true].map(|secure| Arc::new(settings.attributes(secure))),
             store,

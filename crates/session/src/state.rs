@@ -184,10 +184,16 @@ impl State {
         self.renewed = true;
     }
 
+    /// Begins a life of the configured length.
+    pub(crate) fn begin_anew(&mut self, now: Timestamp) {
+        self.set_max_age(MaxAge::Configured);
+        self.marks.created = Some(now);
+    }
+
     pub(crate) fn log_in(&mut self, user: Arc<str>, now: Timestamp, settings: &Settings) {
         self.renew(settings);
+        self.begin_anew(now);
         self.now_is.user = Some(user);
-        self.marks.created = Some(now);
         self.logged_in = true;
     }
 
@@ -202,8 +208,7 @@ impl State {
     }
 
     fn has_unsaved(&self) -> bool {
-        self.last_saved.as_ref().unwrap_or(&self.first) != &self.now_is
-            || self.marks != self.saved_marks
+        self.last_saved.as_ref().unwrap_or(&self.first) != &self.now_is || self.marks != self.saved_marks
     }
 
     pub(crate) fn did(&self, settings: &Settings) -> Did {
@@ -212,7 +217,9 @@ impl State {
             modified: self.renewed || self.now_is != self.first || self.max_age_changed,
             saved: match &self.last_saved {
                 None => Saved::Never,
-                Some(saved) if *saved == self.now_is && !self.renewed && self.marks == self.saved_marks => Saved::This,
+                Some(saved) if *saved == self.now_is && !self.renewed && self.marks == self.saved_marks => {
+                    Saved::This
+                }
                 Some(_) => Saved::Other,
             },
             persistent: settings.is_persistent(self.marks.max_age),
@@ -241,7 +248,12 @@ impl State {
         let id = self.id(settings);
         let everything = |state: &Self| Change {
             clear: false,
-            edits: state.now_is.values.iter().map(|(key, json)| (key.into(), Some(Arc::clone(json)))).collect(),
+            edits: state
+                .now_is
+                .values
+                .iter()
+                .map(|(key, json)| (key.into(), Some(Arc::clone(json))))
+                .collect(),
             user: state.now_is.user.clone().map(Some),
             max_age: (state.marks.max_age != MaxAge::Configured).then_some(state.marks.max_age),
             created: state.marks.created,
@@ -286,11 +298,11 @@ impl State {
     }
 
     /// Notes a value that the store has already.
-    pub(crate) fn updated(&mut self, key: &str, json: Option<Json>, expires: Timestamp) {
+    pub(crate) fn updated(&mut self, key: &str, json: Option<&Json>, expires: Timestamp) {
         let saved = self.last_saved.get_or_insert_with(|| self.first.clone());
         for content in [&mut self.now_is, saved] {
             let values = Arc::make_mut(&mut content.values);
-            match &json {
+            match json {
                 Some(json) => values.set(key, Arc::clone(json)),
                 None => drop(values.remove(key)),
             }

@@ -15,8 +15,9 @@ use super::tree::Tree;
 const FLOORS: [&[&str]; 4] =
     [&["cluster", "cookie"], &["server", "files", "session", "layers"], &["narae"], &["cli"]];
 
-/// Crates that call the system and so may hold `unsafe` where they say so.
-const MAY_BE_UNSAFE: [&str; 1] = ["cluster"];
+/// Crates that need `unsafe`, and where in each it may be: one folder or one file.
+const MAY_BE_UNSAFE: [(&str, &str); 2] =
+    [("cluster", "src/sys/"), ("session", "src/store/embedded/environment.rs")];
 
 /// Where a package stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +119,24 @@ fn forbidden(place: Place<'_>, package: &str, names: &BTreeMap<&str, Place<'_>>)
     }
 }
 
-/// Crate roots without `#![forbid(unsafe_code)]`.
+/// Crate roots without `#![forbid(unsafe_code)]`. In a crate that needs `unsafe`: roots that do not at least
+/// deny it, and files that allow it anywhere but in the crate's one place.
 fn roots_that_allow_unsafe(tree: &Tree, folder: &str, place: Place<'_>, manifest: &Manifest) -> Vec<Finding> {
-    if matches!(place, Place::Crate(name) if MAY_BE_UNSAFE.contains(&name)) {
-        return Vec::new();
+    let exception = MAY_BE_UNSAFE.iter().find(|(name, _)| place == Place::Crate(name));
+    let mut findings = Vec::new();
+    if let Some((_, allowed)) = exception {
+        let allowed = format!("{folder}{allowed}");
+        let elsewhere = |path: &&str| path.starts_with(folder) && !path.starts_with(&allowed);
+        for path in tree.paths().filter(|path| path.ends_with(".rs")).filter(elsewhere) {
+            let source = Source::parse(tree.text(path).unwrap_or_default());
+            if let Some(line) = source.code().position(|line| line.contains("allow(unsafe_code")) {
+                let advice = format!("move what is unsafe to {allowed}");
+                findings.push(finding(path, line + 1, "unsafe", advice));
+            }
+        }
     }
+    let level = if exception.is_some() { "deny" } else { "forbid" };
+    let attribute = format!("#![{level}(unsafe_code)]");
     let usual = ["src/lib.rs", "src/main.rs"].map(str::to_owned);
     let mut roots: Vec<String> =
         manifest.roots.iter().chain(&usual).map(|root| format!("{folder}{root}")).collect();
@@ -130,16 +144,13 @@ fn roots_that_allow_unsafe(tree: &Tree, folder: &str, place: Place<'_>, manifest
     roots.extend(tree.paths().filter(|path| path.starts_with(&more_bins)).map(str::to_owned));
     roots.sort();
     roots.dedup();
-    let forbids =
-        |text: &str| Source::parse(text).code().any(|line| line.trim() == "#![forbid(unsafe_code)]");
-    roots
-        .iter()
-        .filter(|root| tree.contains(root) && !tree.text(root).is_some_and(forbids))
-        .map(|root| {
-            let advice = "add \"#![forbid(unsafe_code)]\" below the header".to_owned();
-            finding(root, 1, "unsafe", advice)
-        })
-        .collect()
+    let has_it = |text: &str| Source::parse(text).code().any(|line| line.trim() == attribute);
+    let lacking = roots.iter().filter(|root| tree.contains(root) && !tree.text(root).is_some_and(has_it));
+    findings.extend(lacking.map(|root| {
+        let advice = format!("add \"{attribute}\" below the header");
+        finding(root, 1, "unsafe", advice)
+    }));
+    findings
 }
 
 fn finding(path: &str, line: usize, rule: &'static str, advice: String) -> Finding {

@@ -66,8 +66,20 @@ async fn values_of_every_shape_survive(store: &dyn Store) {
     let (id, now) = (Id::random(), Timestamp::now());
     let long = format!("\"{}\"", "나래".repeat(20_000));
     let shapes = [
-        "null", "true", "0", "-1.5", "1e300", "18446744073709551615", "12345678901234567890123", "[]", "{}",
-        "[[],{}]", r#"{"b":1,"a":[{"c":null}]}"#, r#""""#, r#""\u0000\n\"\\ 한글 😀 \ud83d\ude00""#, &long,
+        "null",
+        "true",
+        "0",
+        "-1.5",
+        "1e300",
+        "18446744073709551615",
+        "12345678901234567890123",
+        "[]",
+        "{}",
+        "[[],{}]",
+        r#"{"b":1,"a":[{"c":null}]}"#,
+        r#""""#,
+        r#""\u0000\n\"\\ 한글 😀 \ud83d\ude00""#,
+        &long,
     ];
     let keys: Vec<String> = (0..shapes.len()).map(|at| format!("key {at} 'é\" 열쇠")).collect();
     let wanted: Vec<_> = keys.iter().map(String::as_str).zip(shapes).collect();
@@ -136,7 +148,8 @@ async fn a_renewed_session_has_one_id(store: &dyn Store) {
     let (old, new, now) = (Id::random(), Id::random(), Timestamp::now());
     create(store, &old, edits(now, &[("cart", Some("[1]"))])).await;
     commit(store, &old, edits(now, &[("unseen", Some("true"))])).await;
-    let renewed = store.renew(old.clone(), new.clone(), edits(now, &[("user", Some("7"))])).await.expect(rule);
+    let renewed =
+        store.renew(old.clone(), new.clone(), edits(now, &[("user", Some("7"))])).await.expect(rule);
     assert!(matches!(renewed, Committed::Done(_)), "{rule}");
     assert_eq!(store.load(&old, now).await.expect(rule), None, "{rule}: the old one is dead");
     let expected = [("cart", "[1]"), ("unseen", "true"), ("user", "7")].map(owned);
@@ -248,9 +261,8 @@ async fn sessions_are_found_by_user(store: &dyn Store) {
     }
     login(store, &Id::random(), "someone else", edits(now, &[])).await;
     let listed = store.sessions_of(&user, now).await.expect(rule);
-    let device = |values: &Values| values.find("device").map(|json| json.to_string()).unwrap_or_default();
-    let found: Vec<_> =
-        listed.iter().map(|listed| (listed.handle, device(&listed.record.values))).collect();
+    let device = |values: &Values| values.find("device").map(ToString::to_string).unwrap_or_default();
+    let found: Vec<_> = listed.iter().map(|listed| (listed.handle, device(&listed.record.values))).collect();
     assert_eq!(found, expected, "{rule}, the youngest first");
     assert!(listed.iter().all(|listed| listed.record.user.as_deref() == Some(&*user)), "{rule}");
     let in_a_day = now.after(Duration::from_secs(86_400));

@@ -323,4 +323,36 @@ mod tests {
         assert!(matches!(InCookie::new([""]), Err(StoreError::Misuse(_))));
         assert!(matches!(InCookie::new::<&str>([]), Err(StoreError::Misuse(_))));
     }
+
+    #[tokio::test]
+    async fn a_visitor_carries_the_session_from_request_to_request() {
+        use axum::body::Body;
+        use axum::routing::get;
+        use http::header::{COOKIE, SET_COOKIE};
+        use tower::ServiceExt as _;
+
+        use crate::{Session, Sessions};
+
+        let count = async |session: Session| {
+            let count = session.get::<u32>("count").ok().flatten().unwrap_or(0) + 1;
+            session.insert("count", &count).expect("a number");
+            count.to_string()
+        };
+        let app = axum::Router::new()
+            .route("/", get(count))
+            .layer(Sessions::new(store(&["a secret"])).cookie_name("sid"));
+        let mut carried = None::<String>;
+        for expected in ["1", "2", "3"] {
+            let mut request = http::Request::new(Body::empty());
+            if let Some(cookie) = &carried {
+                request.headers_mut().insert(COOKIE, cookie.parse().expect("a header"));
+            }
+            let response = app.clone().oneshot(request).await.expect("an answer");
+            let line = response.headers()[SET_COOKIE].to_str().expect("text").to_owned();
+            carried = line.split(';').next().map(str::to_owned);
+            let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a body");
+            assert_eq!(body.to_bytes(), expected);
+        }
+        assert!(carried.is_some_and(|cookie| cookie.starts_with("sid=A") && !cookie.contains("s%3A")));
+    }
 }

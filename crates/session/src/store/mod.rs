@@ -193,6 +193,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether another attempt fails as this one did, so that it is the program that must be mended.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Unsupported(_) | Self::Misuse(_) | Self::TooBig(..) => true,
+            Self::Unavailable(..) | Self::Full(_) | Self::Unreadable(_) => false,
+        }
+    }
+
     /// An unavailable store: `what` failed because of `source`.
     pub fn unavailable(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Unavailable(what.into(), Some(Box::new(source)))

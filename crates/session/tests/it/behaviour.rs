@@ -36,7 +36,10 @@ fn site(sessions: Sessions) -> Browser {
         .route("/elsewhere", get(elsewhere))
         .route("/save", get(save_then_redirect))
         .route("/flash", get(show_flash))
-        .route("/remember", get(|session: Session| async move { session.remember_for(Duration::from_secs(86_400 * 30)) }))
+        .route(
+            "/remember",
+            get(|session: Session| async move { session.remember_for(Duration::from_secs(86_400 * 30)) }),
+        )
         .layer(sessions);
     Browser::new(router)
 }
@@ -71,14 +74,21 @@ async fn devices(session: Session) -> Result<String, Error> {
     let all = session.sessions_of(user).await?;
     let lines: Result<Vec<_>, Error> = all
         .into_iter()
-        .map(|one| Ok(format!("{} {} {}", one.handle, one.is_current, one.get::<String>("device")?.unwrap_or_default())))
+        .map(|one| {
+            Ok(format!(
+                "{} {} {}",
+                one.handle,
+                one.is_current,
+                one.get::<String>("device")?.unwrap_or_default()
+            ))
+        })
         .collect();
     Ok(lines?.join("\n"))
 }
 
 async fn revoke(session: Session, Path(handle): Path<String>) -> Result<String, Error> {
     let user = session.user().unwrap_or_default();
-    Ok(session.revoke(user, Handle::parse(&handle).unwrap()).await?.to_string())
+    Ok(session.revoke(user, Handle::parse(&handle).expect("a handle")).await?.to_string())
 }
 
 async fn everywhere(session: Session) -> Result<String, Error> {
@@ -89,7 +99,10 @@ async fn elsewhere(session: Session) -> Result<String, Error> {
     Ok(session.log_out_elsewhere(session.user().unwrap_or_default()).await?.to_string())
 }
 
-async fn save_then_redirect(session: Session, Query(words): Query<Vec<(String, String)>>) -> Result<impl IntoResponse, Error> {
+async fn save_then_redirect(
+    session: Session,
+    Query(words): Query<Vec<(String, String)>>,
+) -> Result<impl IntoResponse, Error> {
     for (kind, text) in words {
         session.flash(kind, text)?;
     }
@@ -234,7 +247,10 @@ mod fixation {
         let mut browser = site(sessions());
         browser.get("/login/anna").await;
         browser.get("/regenerate").await;
-        assert_eq!((browser.get("/whoami").await.text, browser.get("/keys").await.text), ("nobody".into(), String::new()));
+        assert_eq!(
+            (browser.get("/whoami").await.text, browser.get("/keys").await.text),
+            ("nobody".into(), String::new())
+        );
     }
 }
 
@@ -247,7 +263,10 @@ mod endings {
         browser.get("/login/anna").await;
         let mut copy = browser.clone();
         let answer = browser.get("/logout").await;
-        assert!(answer.set_cookies()[0].contains("Max-Age=0") || answer.set_cookies()[0].contains("1970"), "{answer:?}");
+        assert!(
+            answer.set_cookies()[0].contains("Max-Age=0") || answer.set_cookies()[0].contains("1970"),
+            "{answer:?}"
+        );
         assert!(browser.cookies.is_empty());
         assert_eq!(copy.get("/whoami").await.text, "nobody");
     }
@@ -356,7 +375,23 @@ mod devices {
         phone.get("/login/anna").await;
         laptop.get("/login/anna").await;
         assert_eq!(laptop.get("/elsewhere").await.text, "1");
-        assert_eq!((phone.get("/whoami").await.text, laptop.get("/whoami").await.text), ("nobody".into(), "anna".into()));
+        assert_eq!(
+            (phone.get("/whoami").await.text, laptop.get("/whoami").await.text),
+            ("nobody".into(), "anna".into())
+        );
+    }
+}
+
+mod size {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_is_too_big_for_its_cookie_is_the_programs_fault_and_not_a_failure_that_passes() {
+        let store = narae_session::store::InCookie::new(["secret"]).unwrap();
+        let handler = |session: Session| async move { session.insert("big", &"x".repeat(5000)) };
+        let mut browser = Browser::new(Router::new().route("/", get(handler)).layer(Sessions::new(store)));
+        let answer = browser.get("/").await;
+        assert_eq!((answer.status, answer.set_cookies()), (StatusCode::INTERNAL_SERVER_ERROR, vec![]));
     }
 }
 
@@ -377,8 +412,13 @@ mod time {
     #[tokio::test]
     async fn sessions_end_when_nobody_uses_them_and_at_the_latest_at_the_absolute_timeout() {
         let minute = Duration::from_secs(60);
-        let mut browser =
-            site(sessions().clock(clock).idle_timeout(10 * minute).absolute_timeout(60 * minute).touch_after(minute));
+        let mut browser = site(
+            sessions()
+                .clock(clock)
+                .idle_timeout(10 * minute)
+                .absolute_timeout(60 * minute)
+                .touch_after(minute),
+        );
         browser.get("/login/anna").await;
         pass(9 * minute);
         assert_eq!(browser.get("/whoami").await.text, "anna", "a read moves the end");
@@ -406,11 +446,21 @@ mod time {
             assert_eq!(browser.get("/whoami").await.text, "anna", "a login begins anew");
         }
 
-        let mut remembered = site(sessions().clock(clock).idle_timeout(10 * minute).absolute_timeout(None));
+        let mut remembered =
+            site(sessions().clock(clock).idle_timeout(10 * minute).absolute_timeout(60 * minute));
         remembered.get("/login/anna").await;
         let answer = remembered.get("/remember").await;
         assert!(answer.set_cookies()[0].contains("Max-Age=2592000"), "{answer:?}");
         pass(24 * 60 * minute);
         assert_eq!(remembered.get("/whoami").await.text, "anna", "a day later");
+        pass(29 * 24 * 60 * minute);
+        assert_eq!(remembered.get("/whoami").await.text, "nobody", "a month after the login");
+        remembered.get("/login/anna").await;
+        remembered.get("/remember").await;
+        let answer = remembered.get("/login/anna").await;
+        assert!(!answer.set_cookies()[0].contains("Max-Age"), "a new login is not remembered: {answer:?}");
+        remembered.get("/remember").await;
+        let answer = remembered.get("/regenerate").await;
+        assert!(!answer.set_cookies()[0].contains("Max-Age"), "nor is nobody: {answer:?}");
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use http::header::{COOKIE, SET_COOKIE};
 use http::Request;
+use http::header::{COOKIE, SET_COOKIE};
 use narae_session::store::{Abilities, Store};
 use narae_session::{Change, Id, MaxAge, Secure, Session, Sessions, Timestamp};
 use serde::Deserialize;
@@ -19,20 +19,32 @@ use tower::ServiceExt as _;
 use crate::spy::Spy;
 
 const DIFFERENT: [(&str, &str); 14] = [
-    ("secure_over_http_existing_modified", "the cookie gets the attributes of today's settings, not those of its record"),
-    ("existing_cookie_maxage_changed", "a changed lifetime is written: Node moves the expiry once and forgets it"),
+    (
+        "secure_over_http_existing_modified",
+        "the cookie gets the attributes of today's settings, not those of its record",
+    ),
+    (
+        "existing_cookie_maxage_changed",
+        "a changed lifetime is written: Node moves the expiry once and forgets it",
+    ),
     ("destroyed_new", "a session that was never kept is not destroyed"),
     ("regenerated_new", "a session that was never kept is not destroyed"),
     ("new_session_set_null", "a session that was never kept is not destroyed"),
     ("destroyed", "a destroyed session is not destroyed a second time by `unset`"),
-    ("new_modified_after_headers_sent", "a write after the head is an error, not a record whose cookie nobody has"),
+    (
+        "new_modified_after_headers_sent",
+        "a write after the head is an error, not a record whose cookie nobody has",
+    ),
     ("existing_modified_after_headers_sent", "a write after the head is an error; `update` is for that"),
     ("store_get_error", "503 with Retry-After, not 500"),
     ("store_set_error", "503, not 200: the handler's work was not kept"),
     ("store_disconnected", "every request has a session, or 503"),
     ("path_mismatch", "browsers decide by path which cookies they send; the server always has a session"),
     ("samesite_auto_http", "SameSite=None for every TLS request would give up the protection against CSRF"),
-    ("samesite_auto_https_proxy", "SameSite=None for every TLS request would give up the protection against CSRF"),
+    (
+        "samesite_auto_https_proxy",
+        "SameSite=None for every TLS request would give up the protection against CSRF",
+    ),
 ];
 
 #[derive(Deserialize)]
@@ -96,7 +108,11 @@ async fn the_store_and_the_cookie_are_used_as_express_session_does() {
         let observed = observe(row).await;
         let expected = Observed {
             store_calls: row.store_calls.clone(),
-            cookie: row.cookie.as_ref().map(|cookie| Cookie { attrs: cookie.attrs.clone(), sid: cookie.sid.clone(), ..*cookie }),
+            cookie: row.cookie.as_ref().map(|cookie| Cookie {
+                attrs: cookie.attrs.clone(),
+                sid: cookie.sid.clone(),
+                ..*cookie
+            }),
             has_session: row.has_session,
             session_is_fresh: row.session_is_fresh,
             status: row.status,
@@ -112,7 +128,12 @@ async fn the_store_and_the_cookie_are_used_as_express_session_does() {
             )),
         }
     }
-    assert!(failures.is_empty(), "{} rows differ:\n{}", failures.len(), failures[..failures.len().min(12)].join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} rows differ:\n{}",
+        failures.len(),
+        failures[..failures.len().min(12)].join("\n")
+    );
     for (scenario, reason) in DIFFERENT {
         assert!(differed.contains_key(scenario), "{scenario} is listed ({reason}) and does not differ");
     }

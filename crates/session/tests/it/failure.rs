@@ -64,7 +64,11 @@ async fn a_write_that_fails_is_503_whatever_the_handler_answered() {
     for path in ["/visit", "/login", "/saved"] {
         is_unavailable(&browser.get(path).await);
     }
-    assert_eq!(browser.get("/kept_going").await.status, StatusCode::SERVICE_UNAVAILABLE, "the end tries again");
+    assert_eq!(
+        browser.get("/kept_going").await.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the end tries again"
+    );
     spy.fail(&[]);
     assert_eq!(browser.get("/visit").await.status, StatusCode::OK);
 }
@@ -87,6 +91,21 @@ async fn a_touch_that_fails_costs_the_request_nothing() {
     browser.get("/login").await;
     spy.fail(&["touch"]);
     assert_eq!(browser.get("/whoami").await.text, "anna");
+}
+
+/// A store that cannot say when a session began has no absolute timeout, not one of twelve hours from now.
+#[tokio::test]
+async fn a_store_without_beginnings_lets_a_session_live_as_long_as_it_is_used() {
+    let mut spy = Spy::new();
+    spy.abilities.created = false;
+    let days = std::time::Duration::from_secs(3 * 86_400);
+    let mut browser = site(Sessions::new(spy).persistent(true).idle_timeout(days));
+    let answer = browser.get("/login").await;
+    let line = answer.set_cookies()[0].to_owned();
+    let expires = line.split("Expires=").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    let left =
+        httpdate::parse_http_date(expires).unwrap().duration_since(std::time::SystemTime::now()).unwrap();
+    assert!(left > days - std::time::Duration::from_secs(60), "{line}");
 }
 
 #[tokio::test]

@@ -146,12 +146,39 @@ fn every_root_forbids_unsafe_code() {
 }
 
 #[test]
-fn the_crate_that_calls_the_system_may_be_unsafe() {
+fn crates_that_need_unsafe_may_have_it_in_one_place() {
+    let allows = "//! c\n#![allow(unsafe_code)]\n";
     check_tree(
         &[
             ("crates/cluster/Cargo.toml", &manifest("narae-cluster", "")),
             ("crates/cluster/src/lib.rs", "//! c\n#![deny(unsafe_code)]\n"),
+            ("crates/cluster/src/sys/mod.rs", allows),
+            ("crates/session/Cargo.toml", &manifest("narae-session", "")),
+            ("crates/session/src/lib.rs", "//! s\n#![deny(unsafe_code)]\n"),
+            ("crates/session/src/store/embedded/environment.rs", allows),
         ],
         &[],
+    );
+}
+
+#[test]
+fn elsewhere_in_such_a_crate_unsafe_is_refused() {
+    let allows = "//! c\n\n#![allow(unsafe_code, reason = \"none\")]\n";
+    check_tree(
+        &[
+            ("crates/cluster/Cargo.toml", &manifest("narae-cluster", "")),
+            ("crates/cluster/src/lib.rs", "//! c\n"),
+            ("crates/cluster/src/plan.rs", allows),
+            ("crates/session/Cargo.toml", &manifest("narae-session", "")),
+            ("crates/session/src/lib.rs", "//! s\n#![deny(unsafe_code)]\n"),
+            ("crates/session/src/store/embedded/tables.rs", allows),
+            ("crates/session/tests/it/main.rs", allows),
+        ],
+        &[
+            "crates/cluster/src/lib.rs:1: unsafe | #![deny(unsafe_code)]",
+            "crates/cluster/src/plan.rs:3: unsafe | src/sys/",
+            "crates/session/src/store/embedded/tables.rs:3: unsafe | environment.rs",
+            "crates/session/tests/it/main.rs:3: unsafe",
+        ],
     );
 }

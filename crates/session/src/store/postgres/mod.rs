@@ -42,7 +42,8 @@ use crate::time::{Timestamp, milliseconds};
 ///
 /// Connections are opened at first use, up to [`pool_size`](Postgres::pool_size) for every thread that
 /// serves. While the server is down or does not answer, everything is an error within
-/// [`response_timeout`](Postgres::response_timeout), and works again by itself afterwards.
+/// [`response_timeout`](Postgres::response_timeout), and works again by itself afterwards. A pooler in between
+/// (PgBouncer) must leave a connection to one client (`pool_mode = session`): statements stay prepared on it.
 pub struct Postgres {
     settings: Settings,
     core: OnceLock<Result<Arc<Core>, String>>,

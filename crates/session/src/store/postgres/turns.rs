@@ -1,7 +1,7 @@
 //! [`Turns`]: the tasks of this process that update the same session, one after the other.
 //!
-//! In: a session's handle. Out: a turn. Only for speed: what other processes write at the same time is seen
-//! by the statements themselves.
+//! In: a session's handle. Out: a turn. For speed (measured: twice as fast as queueing in the server), and so
+//! that tasks that wait hold no connection; what other processes write is kept apart by the row's lock.
 
 use tokio::sync::{Mutex, MutexGuard};
 

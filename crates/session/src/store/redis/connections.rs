@@ -96,13 +96,13 @@ impl Target {
                 Some(certificates) => builder.certs(certificates),
                 None => builder,
             };
-            return Ok(Clients::Cluster(builder.build()?));
+            return Ok(Clients::Cluster(Box::new(builder.build()?)));
         }
         let Some(node) = self.nodes.first().cloned() else { return Err(no_node()) };
-        Ok(Clients::Single(match certificates {
+        Ok(Clients::Single(Box::new(match certificates {
             Some(certificates) => Client::build_with_tls(node, certificates)?,
             None => Client::open(node)?,
-        }))
+        })))
     }
 
     async fn connect(&self, ended: Arc<AtomicBool>) -> Result<Kind, RedisError> {
@@ -140,8 +140,8 @@ impl fmt::Debug for Target {
 }
 
 enum Clients {
-    Single(Client),
-    Cluster(ClusterClient),
+    Single(Box<Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 #[derive(Clone)]

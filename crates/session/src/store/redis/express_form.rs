@@ -38,8 +38,8 @@ impl ExpressForm<'_> {
         let key = self.key(id);
         let mut both = redis::pipe();
         both.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
-        let (text, lifetime): (Option<String>, i64) = self.connections.query_all(&both).await?;
-        let Some((mut record, _)) = text.and_then(|text| self.decode(id, &text)) else { return Ok(None) };
+        let (text, lifetime): (Option<Vec<u8>>, i64) = self.connections.query_all(&both).await?;
+        let Some((_, mut record, _)) = text.and_then(|text| self.decode(id, text)) else { return Ok(None) };
         record.expires = match u64::try_from(lifetime) {
             Ok(lifetime) => now.after(Duration::from_millis(lifetime)),
             Err(_) => Timestamp::MAX,
@@ -125,12 +125,17 @@ impl ExpressForm<'_> {
     async fn read(&self, id: &Id) -> Result<Option<(String, Record, Stored)>, StoreError> {
         let mut command = redis::cmd("GET");
         command.arg(self.key(id));
-        let Some(text) = self.connections.query::<Option<String>>(&command).await? else { return Ok(None) };
-        Ok(self.decode(id, &text).map(|(record, stored)| (text, record, stored)))
+        let text: Option<Vec<u8>> = self.connections.query(&command).await?;
+        Ok(text.and_then(|text| self.decode(id, text)))
     }
 
-    fn decode(&self, id: &Id, text: &str) -> Option<(Record, Stored)> {
-        express::decode(text, self.user_key).unwrap_or_else(|why| {
+    /// The text, and what is in it. What is no session counts as missing.
+    fn decode(&self, id: &Id, text: Vec<u8>) -> Option<(String, Record, Stored)> {
+        let decoded = String::from_utf8(text).map_err(|error| error.to_string()).and_then(|text| {
+            let decoded = express::decode(&text, self.user_key)?;
+            Ok(decoded.map(|(record, stored)| (text, record, stored)))
+        });
+        decoded.unwrap_or_else(|why| {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
                 let session = id.handle();
                 tracing::warn!(%session, %why, "a record in Redis is no session of Express: it counts as missing");
@@ -172,8 +177,7 @@ impl ExpressForm<'_> {
             self.connections.query::<redis::Value>(&command).await?;
         }
         let key = self.key(from);
-        let outcome: i64 =
-            self.connections.run(&EXPRESS_DESTROY, &[key.as_bytes()], &[old]).await?;
+        let outcome: i64 = self.connections.run(&EXPRESS_DESTROY, &[key.as_bytes()], &[old]).await?;
         let outcome = Replaced::from(outcome);
         if !matches!(outcome, Replaced::Done) {
             self.destroy(to).await?;

@@ -152,28 +152,28 @@ impl Own<'_> {
         change: &Change,
     ) -> Result<Committed, StoreError> {
         let mut has_new = false;
+        let mut outcome = Err(self.restless());
         for _ in 0..ATTEMPTS {
-            let Some(old) = self.load(from, change.now).await? else { break };
+            let Some(old) = self.load(from, change.now).await? else {
+                outcome = Ok(Committed::Gone);
+                break;
+            };
             let mut record = old.clone();
             change.apply(&mut record);
             has_new = true;
             self.write(to, &record, change.now).await?;
             let (key, arguments) = (self.key(from), [old.version.to_string()]);
-            match self.connections.run::<i64>(&DESTROY_VERSION, &[key.as_bytes()], &arguments).await? {
-                0 => break,
-                1 => {
-                    if let Some(user) = &old.user {
-                        self.users().remove(user, from).await;
-                    }
-                    return Ok(Committed::Done(None));
+            if self.connections.run::<i64>(&DESTROY_VERSION, &[key.as_bytes()], &arguments).await? == 1 {
+                if let Some(user) = &old.user {
+                    self.users().remove(user, from).await;
                 }
-                _ => {}
+                return Ok(Committed::Done(None));
             }
         }
         if has_new {
             self.destroy(to).await?;
         }
-        Ok(Committed::Gone)
+        outcome
     }
 
     pub(super) async fn update(&self, id: &Id, update: &Update) -> Result<Updated, StoreError> {
@@ -251,7 +251,8 @@ impl Own<'_> {
 
     pub(super) async fn destroy(&self, handle: Handle) -> Result<bool, StoreError> {
         let key = self.key(handle);
-        let (outcome, user): (i64, String) = self.connections.run(&DESTROY, &[key.as_bytes()], NOTHING).await?;
+        let (outcome, user): (i64, String) =
+            self.connections.run(&DESTROY, &[key.as_bytes()], NOTHING).await?;
         if let Some(user) = user.strip_prefix('+') {
             self.users().remove(user, handle).await;
         }
@@ -263,10 +264,7 @@ impl Own<'_> {
     }
 
     fn restless(&self) -> StoreError {
-        StoreError::Unavailable(
-            format!("{:?}: a session's user changed all the time", self.connections),
-            None,
-        )
+        StoreError::Unavailable(format!("{:?}: a session changed all the time", self.connections), None)
     }
 }
 

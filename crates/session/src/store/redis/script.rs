@@ -158,12 +158,11 @@ pub(super) static DESTROY_OF: Script = Script::new(
 return redis.call('DEL', KEYS[1])",
 );
 
-/// Ends a session if it is still the one that was read: KEYS session; ARGV version. `0`: there is none; `2`: it
-/// has changed.
+/// Ends a session if it is still the one that was read: KEYS session; ARGV version. Gives how
+/// many it ended.
 pub(super) static DESTROY_VERSION: Script = Script::new(
     "local version = redis.call('HGET', KEYS[1], 'n')
-if not version then return 0 end
-if version ~= ARGV[1] then return 2 end
+if version ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])",
 );
 
