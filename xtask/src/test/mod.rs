@@ -2,12 +2,12 @@
 //!
 //! In: the workspace's path and filters. Out: the runners' output as it comes,
 //! then one line with the counts. `needs` finds out what is missing and how to
-//! get it, `browser` installs the browser tests' packages, `runner` runs the
-//! tests, `outcome` reads what the runners print.
+//! get it, `packages` installs the tests' npm packages, `runner` runs the tests,
+//! `outcome` reads what the runners print.
 
-mod browser;
 mod needs;
 mod outcome;
+mod packages;
 mod runner;
 
 use std::path::Path;
@@ -22,7 +22,9 @@ use needs::Programs;
 /// runners have said which, and the last line how many.
 pub(crate) fn run(top: &Path, install: bool, filters: &[String]) -> Result<(), String> {
     let programs = Programs::ensure(install)?;
-    browser::ensure(&top.join(CLIENTS), &programs.npm, install)?;
+    for folder in NPM_FOLDERS {
+        packages::ensure(&top.join(folder), &programs.npm, install)?;
+    }
     let (outcome, succeeded) = runner::run(top, &programs, filters)?;
     let ran = outcome.passed + outcome.failed > 0;
     if !succeeded && outcome.failed == 0 {
@@ -34,5 +36,5 @@ pub(crate) fn run(top: &Path, install: bool, filters: &[String]) -> Result<(), S
     if succeeded && ran && outcome.failed == 0 { Ok(()) } else { Err(String::new()) }
 }
 
-/// The folder of the tests' JavaScript clients.
-const CLIENTS: &str = "crates/cli/tests/clients/js";
+/// Folders with npm packages: of the JavaScript clients, and of the Express application that shares sessions.
+const NPM_FOLDERS: [&str; 2] = ["crates/cli/tests/clients/js", "crates/session/tests/outside/node"];

@@ -24,6 +24,8 @@ struct Found {
     npm: Option<PathBuf>,
     chromium: Option<PathBuf>,
     python: Option<PathBuf>,
+    has_redis: bool,
+    has_postgresql: bool,
 }
 
 /// How this machine installs packages.
@@ -80,39 +82,60 @@ struct Need {
     name: &'static str,
     why: &'static str,
     packages: &'static [&'static str],
+    /// What the system starts with the packages: the tests start their own.
+    service: Option<&'static str>,
     is_there: fn(&Found) -> bool,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 7] = [
     Need {
         name: "curl",
         why: "with HTTP/2: speaks to servers as a script does",
         packages: &["curl"],
+        service: None,
         is_there: |found| found.curl_speaks_http2,
     },
     Need {
         name: "node",
         why: "18 or newer: runs the JavaScript clients",
         packages: &["nodejs"],
+        service: None,
         is_there: |found| found.node.is_some(),
     },
     Need {
         name: "npm",
         why: "installs the browser tests' packages",
         packages: &["npm"],
+        service: None,
         is_there: |found| found.npm.is_some(),
     },
     Need {
         name: "chromium",
         why: "opens pages as a visitor does",
         packages: &["chromium"],
+        service: None,
         is_there: |found| found.chromium.is_some(),
     },
     Need {
         name: "python3",
         why: "with requests, httpx and h2: runs the Python clients",
         packages: &["python3", "python3-requests", "python3-httpx", "python3-h2"],
+        service: None,
         is_there: |found| found.python.is_some(),
+    },
+    Need {
+        name: "redis",
+        why: "redis-server and redis-cli: keeps sessions",
+        packages: &["redis-server", "redis-tools"],
+        service: Some("redis-server"),
+        is_there: |found| found.has_redis,
+    },
+    Need {
+        name: "postgresql",
+        why: "keeps sessions",
+        packages: &["postgresql"],
+        service: Some("postgresql"),
+        is_there: |found| found.has_postgresql,
     },
 ];
 
@@ -135,6 +158,9 @@ impl Found {
                 .into_iter()
                 .flatten()
                 .find(|python| output(Command::new(python).args(modules)).is_some()),
+            has_redis: in_path(&["redis-server"]).is_some() && in_path(&["redis-cli"]).is_some(),
+            has_postgresql: in_path(&["postgres"]).is_some()
+                || has_versioned(Path::new(POSTGRESQL), "bin/postgres"),
         }
     }
 
@@ -143,7 +169,7 @@ impl Found {
     }
 
     fn complete(&self) -> Option<Programs> {
-        if !self.curl_speaks_http2 {
+        if !self.curl_speaks_http2 || !self.has_redis || !self.has_postgresql {
             return None;
         }
         Some(Programs {
@@ -184,12 +210,17 @@ fn plan(missing: &[&Need], installer: Installer) -> Plan {
             ));
         }
     };
-    let apt = |words: &[&str]| -> Vec<String> {
-        let start = prefix.iter().chain(&["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        start.chain(words).map(|&word| word.to_owned()).collect()
+    let command = |start: &[&str], words: &[&str]| -> Vec<String> {
+        prefix.iter().chain(start).chain(words).map(|&word| word.to_owned()).collect()
     };
+    let apt = ["DEBIAN_FRONTEND=noninteractive", "apt-get"];
     let install = [&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat();
-    Plan::Run(vec![apt(&["update"]), apt(&install)])
+    let mut commands = vec![command(&apt, &["update"]), command(&apt, &install)];
+    for service in missing.iter().filter_map(|need| need.service) {
+        commands.push(command(&["service"], &[service, "stop"]));
+        commands.push(command(&["update-rc.d"], &[service, "disable"]));
+    }
+    Plan::Run(commands)
 }
 
 fn run(words: &[String]) -> Result<(), String> {
@@ -217,6 +248,12 @@ fn in_path(names: &[&str]) -> Option<PathBuf> {
     programs.filter_map(|path| std::path::absolute(path).ok()).find(|path| is_program(path))
 }
 
+/// Whether a program is in one of the folders of `folder`, each of which is a version.
+fn has_versioned(folder: &Path, program: &str) -> bool {
+    let versions = folder.read_dir().into_iter().flatten().flatten();
+    versions.into_iter().any(|version| is_program(&version.path().join(program)))
+}
+
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
@@ -233,6 +270,9 @@ fn has_http2(text: &str) -> bool {
     features.flat_map(str::split_whitespace).any(|feature| feature == "HTTP2")
 }
 
+/// Where Debian puts PostgreSQL, which is not in PATH there.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -241,7 +281,15 @@ mod tests {
 
     fn everything() -> Found {
         let path = || Some(PathBuf::from("/usr/bin/x"));
-        Found { curl_speaks_http2: true, node: path(), npm: path(), chromium: path(), python: path() }
+        Found {
+            curl_speaks_http2: true,
+            node: path(),
+            npm: path(),
+            chromium: path(),
+            python: path(),
+            has_redis: true,
+            has_postgresql: true,
+        }
     }
 
     fn check(found: &Found, installer: Installer, expected: &[&str]) {
@@ -271,6 +319,22 @@ mod tests {
             &[
                 "env DEBIAN_FRONTEND=noninteractive apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium",
+            ],
+        );
+    }
+
+    #[test]
+    fn services_that_come_with_packages_are_stopped() {
+        let found = Found { has_redis: false, ..everything() };
+        check(
+            &found,
+            Installer::AptBySudo,
+            &[
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get update",
+                "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server \
+                 redis-tools",
+                "sudo env service redis-server stop",
+                "sudo env update-rc.d redis-server disable",
             ],
         );
     }
@@ -309,6 +373,8 @@ mod tests {
             Found { npm: None, ..everything() },
             Found { chromium: None, ..everything() },
             Found { python: None, ..everything() },
+            Found { has_redis: false, ..everything() },
+            Found { has_postgresql: false, ..everything() },
         ] {
             assert!(found.complete().is_none());
             assert_eq!(found.missing().len(), 1);

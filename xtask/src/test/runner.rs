@@ -119,16 +119,18 @@ fn pass_on(
 }
 
 /// Tests that need programs from outside are built only with this.
-const FEATURES: &str = "narae-cli/outside-programs";
+const FEATURES: &str =
+    "narae-cli/outside-programs,narae-session/outside-programs,narae-session/postgres,narae-session/redis";
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use super::{Outcome, jobs, pass_on, stream};
+    use super::{FEATURES, Outcome, jobs, pass_on, stream};
 
     fn check(has_nextest: bool, filters: &[&str], expected: [&str; 2]) {
         let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
+        let expected = expected.map(|line| line.replace("FEATURES", FEATURES));
         assert_eq!(jobs(has_nextest, &filters, false).map(|job| job.arguments.join(" ")), expected);
     }
 
@@ -138,7 +140,7 @@ mod tests {
             true,
             &[],
             [
-                "nextest run --workspace --features narae-cli/outside-programs --color=never --no-fail-fast",
+                "nextest run --workspace --features FEATURES --color=never --no-fail-fast",
                 "test --doc --workspace --color=never --no-fail-fast",
             ],
         );
@@ -146,7 +148,7 @@ mod tests {
             false,
             &[],
             [
-                "test --tests --workspace --features narae-cli/outside-programs --color=never --no-fail-fast",
+                "test --tests --workspace --features FEATURES --color=never --no-fail-fast",
                 "test --doc --workspace --color=never --no-fail-fast",
             ],
         );
@@ -158,7 +160,7 @@ mod tests {
             true,
             &["router", "cookie"],
             [
-                "nextest run --workspace --features narae-cli/outside-programs --color=never --no-fail-fast \
+                "nextest run --workspace --features FEATURES --color=never --no-fail-fast \
                  --no-tests=pass -- router cookie",
                 "test --doc --workspace --color=never --no-fail-fast -- router cookie",
             ],

@@ -1,4 +1,4 @@
-//! The npm packages of the browser tests.
+//! The npm packages of the tests: JavaScript clients, and the Express application of the session tests.
 //!
 //! In: the folder with their `package.json` and lock. Out: its `node_modules`,
 //! as the lock says. Installs only if there is none or the lock is newer.
@@ -19,9 +19,9 @@ pub(super) fn ensure(folder: &Path, npm: &Path, install: bool) -> Result<(), Str
     }
     let folder_name = folder.display();
     if !install {
-        return Err(format!("the browser tests' packages are missing: run \"npm ci\" in {folder_name}"));
+        return Err(format!("the tests' packages are missing: run \"npm ci\" in {folder_name}"));
     }
-    println!("+ npm ci (in {folder_name}: the browser tests' packages)");
+    println!("+ npm ci (in {folder_name}: the tests' packages)");
     let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
     match Command::new(npm).args(arguments).current_dir(folder).status() {
         Ok(status) if status.success() => Ok(()),
