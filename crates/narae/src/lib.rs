@@ -98,10 +98,10 @@ pub use failure::{ErrorContext, Failure, HandlerError, HandlerResult, RequestId}
 pub use log::Log;
 pub use narae_files::{Dotfiles, Files};
 pub use narae_layers::{AccessLog, Format, Sink};
-pub use narae_session as session;
 pub use narae_server::{
     BodyLimit, BoxError, Budget, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener, Local,
     Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
 };
+pub use narae_session as session;
 pub use run::Running;
 pub use settings::{ClusterSettings, Flags, PerCore, Workers};

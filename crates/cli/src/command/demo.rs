@@ -14,10 +14,10 @@ use crate::demo::{self, Cluster, Place, Served, Store};
 
 /// Run the demo site: a small REST application with pages that explain it
 ///
-/// Users are kept in an embedded database and survive a restart. Nothing else needs to be installed.
+/// Users and sessions are kept in embedded databases and survive a restart. Nothing else needs to be installed.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The folder of the database
+    /// The folder of the database, users.db, and of the sessions, sessions/
     ///
     /// Default: $XDG_STATE_HOME/narae/demo, which is ~/.local/state/narae/demo as a rule.
     #[arg(long, value_name = "FOLDER")]
@@ -33,12 +33,13 @@ impl Demo {
             None => state_folder()?,
         };
         let database = folder.join("users.db");
-        let serving = format!("the demo site; its users are in {}", database.display());
+        let serving = format!("the demo site; its users and sessions are in {}", folder.display());
         let make = move || {
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
             let store = Store::open(&database).map_err(|error| error.to_string())?;
-            Ok::<_, String>(demo::router(store, served, Arc::new(ThisCluster)))
+            let sessions = demo::sessions(&folder.join("sessions")).map_err(|error| error.to_string())?;
+            Ok::<_, String>(demo::router(store, sessions, served, Arc::new(ThisCluster)))
         };
         let app = narae::app(make).name("demo").serving(serving).error_page(|context| {
             demo::internal_error(demo::Audience::from_head(context.uri(), context.headers()))

@@ -4,6 +4,7 @@ mod completions;
 mod control;
 mod demo;
 mod serve;
+mod sessions;
 mod start;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ enum Action {
     Stop(control::Stop),
     ReopenLogs(control::ReopenLogs),
     Upgrade(control::Upgrade),
+    Sessions(sessions::Sessions),
     Completions(completions::Completions),
 }
 
@@ -49,6 +51,7 @@ impl Command {
             Action::Stop(stop) => stop.run(),
             Action::ReopenLogs(reopen) => reopen.run(),
             Action::Upgrade(upgrade) => upgrade.run(),
+            Action::Sessions(sessions) => Ok(sessions.run()),
             Action::Completions(completions) => {
                 completions.run();
                 Ok(ExitCode::SUCCESS)

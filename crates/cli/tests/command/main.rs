@@ -12,3 +12,4 @@ mod demo;
 mod exit_codes;
 mod inherited;
 mod serve;
+mod sessions;
