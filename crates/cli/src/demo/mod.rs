@@ -7,7 +7,7 @@
 //!
 //! Read in this order: [`users`] (the verbs), `user` (what a user may be),
 //! `store` (where users live), `problem` (how errors look), `methods`
-//! (`OPTIONS` and `405`), `site` (the pages).
+//! (`OPTIONS` and `405`), `site` (the pages), `account` (sessions).
 
 use std::sync::Arc;
 
@@ -15,15 +15,20 @@ use axum::Router;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::{middleware, routing::get};
+use narae::session::Sessions;
 
+mod account;
+mod account_page;
 mod audience;
 mod connection;
 mod database;
+mod device;
 mod entity_tag;
 mod extract;
 mod methods;
 mod problem;
 mod response_headers;
+mod same_origin;
 mod schema;
 mod site;
 mod store;
@@ -33,8 +38,10 @@ mod template;
 mod tests;
 mod user;
 mod users;
+mod when;
 mod workers;
 
+pub(crate) use account::sessions;
 pub(crate) use audience::Audience;
 use problem::Problem;
 pub(crate) use store::Store;
@@ -74,11 +81,17 @@ struct App {
 /// `OPTIONS`, `HEAD`, `405` with `Allow`, error pages and security headers
 /// hold for every route. A handler that panics is not caught here: the server
 /// does that, and answers with [`internal_error`].
-pub(crate) fn router(store: Store, inspect: Inspect, cluster: Arc<dyn Cluster>) -> Router {
+pub(crate) fn router(
+    store: Store,
+    sessions: Sessions,
+    inspect: Inspect,
+    cluster: Arc<dyn Cluster>,
+) -> Router {
     let routes = Router::new()
         .merge(users::routes())
         .merge(connection::routes())
         .merge(workers::routes())
+        .merge(account::routes(sessions))
         .merge(site::routes())
         .route("/fail", get(fail))
         .route("/boom", get(boom))

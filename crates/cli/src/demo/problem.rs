@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use narae::Failure;
+use narae::{Failure, session};
 use serde::Serialize;
 
 use super::entity_tag;
@@ -95,6 +95,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
+    /// The store of sessions is away. Nobody is logged out by that.
+    pub(crate) fn no_sessions() -> Self {
+        let detail = "sessions are not available now; try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     /// As [`internal`](Self::internal), with the error kept for the log.
     pub(crate) fn from_error(error: impl Error + Send + Sync + 'static) -> Self {
         Self { failure: Some(Failure(Arc::new(error))), ..Self::internal() }
@@ -110,6 +116,17 @@ impl From<StoreError> for Problem {
             problem.detail = "the database is busy; try again in a moment".into();
         }
         problem
+    }
+}
+
+impl From<session::Error> for Problem {
+    fn from(error: session::Error) -> Self {
+        match error {
+            // Its store wrote to the log already.
+            session::Error::Store(_) => Self::no_sessions(),
+            session::Error::Ended => Self::new(StatusCode::FORBIDDEN, "the session has ended"),
+            error => Self::from_error(error),
+        }
     }
 }
 

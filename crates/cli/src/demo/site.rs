@@ -29,10 +29,11 @@ struct Entry {
 }
 
 /// The navigation, in its order. A page that joins the site joins here.
-const NAVIGATION: [Entry; 4] = [
+const NAVIGATION: [Entry; 5] = [
     Entry { path: "/", label: "Users", files: &["/users.css", "/users.js"] },
     Entry { path: "/connection", label: "Connection", files: &["/connection.js"] },
     Entry { path: "/workers", label: "Workers", files: &["/workers.css", "/workers.js"] },
+    Entry { path: "/account", label: "Account", files: &["/account.css"] },
     Entry { path: "/about", label: "About", files: &["/about.js"] },
 ];
 
@@ -59,6 +60,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("/connection.js", javascript, include_str!("site/connection.js")),
         File::new("/workers.css", css, include_str!("site/workers.css")),
         File::new("/workers.js", javascript, include_str!("site/workers.js")),
+        File::new("/account.css", css, include_str!("site/account.css")),
         File::new("/logo.svg", svg, include_str!("site/logo.svg")),
         File::new("/favicon.ico", svg, include_str!("site/logo.svg")),
     ]

@@ -13,8 +13,7 @@ use std::time::Duration;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::template::{Value, fill};
-use super::{App, site};
+use super::{App, same_origin, site};
 
 /// The cluster that this process belongs to, as far as the page needs it.
 pub(crate) trait Cluster: Send + Sync {
@@ -76,10 +75,22 @@ struct Document {
 
 /// The process that answered.
 #[derive(Serialize)]
-struct ServedBy {
-    pid: u32,
-    slot: Option<usize>,
-    generation: Option<u32>,
+pub(super) struct ServedBy {
+    pub(super) pid: u32,
+    /// The worker's slot, from 0. `None`: there is no cluster.
+    pub(super) slot: Option<usize>,
+    pub(super) generation: Option<u32>,
+}
+
+impl ServedBy {
+    pub(super) fn new(app: &App, head: &Parts) -> Self {
+        let place = app.cluster.place();
+        Self {
+            pid: (app.inspect)(head).pid,
+            slot: place.map(|place| place.slot),
+            generation: place.map(|place| place.generation),
+        }
+    }
 }
 
 /// The cluster as a whole.
@@ -143,14 +154,9 @@ async fn status(cluster: &Arc<dyn Cluster>) -> Result<Option<Status>, Problem> {
 
 impl Document {
     fn new(app: &App, head: &Parts, status: Option<Status>) -> Self {
-        let served = (app.inspect)(head);
-        let place = app.cluster.place();
-        let served_by = ServedBy {
-            pid: served.pid,
-            slot: place.map(|place| place.slot),
-            generation: place.map(|place| place.generation),
-        };
-        let can_kill = status.is_some() && at_this_machine(&served.client, head).is_ok();
+        let served_by = ServedBy::new(app, head);
+        let client = (app.inspect)(head).client;
+        let can_kill = status.is_some() && at_this_machine(&client, head).is_ok();
         let (cluster, workers) = status.map_or((None, Vec::new()), |status| {
             let whole = Whole {
                 name: status.name,
@@ -297,24 +303,14 @@ fn span(seconds: f64) -> String {
 
 /// `POST /api/workers/{pid}/kill`: `202`, and the worker that ends.
 async fn kill(State(app): State<App>, pid: PathPid, head: Parts) -> Result<Response, Problem> {
-    // A page of another site cannot send this type without being asked for its permission first.
-    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !content_type.is_some_and(|value| value.starts_with("application/json")) {
-        let detail = "the request must be JSON: send \"Content-Type: application/json\"";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    if from_this_site(&head) == Some(false) {
-        return Err(another_site());
-    }
+    same_origin::check_json(&head)?;
     let worker = end(&app, pid, &head).await?;
     Ok((StatusCode::ACCEPTED, Json(worker)).into_response())
 }
 
 /// The same from a form, for browsers without scripts.
 async fn kill_from_form(State(app): State<App>, pid: PathPid, head: Parts) -> Result<Redirect, Problem> {
-    if from_this_site(&head) != Some(true) {
-        return Err(another_site());
-    }
+    same_origin::check_form(&head)?;
     let worker = end(&app, pid, &head).await?;
     Ok(Redirect::to(&format!("/workers?killed={}", worker.pid)))
 }
@@ -342,26 +338,13 @@ async fn end(app: &App, pid: PathPid, head: &Parts) -> Result<Row, Problem> {
     Ok(worker.into())
 }
 
-fn another_site() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "a worker can be killed only from a page of this site")
-}
-
-/// Whether a page of this very site sent the request. `None`: no browser that says where it comes from did.
-fn from_this_site(head: &Parts) -> Option<bool> {
-    if let Some(site) = head.headers.get("sec-fetch-site") {
-        return Some(site == "same-origin");
-    }
-    let origin = head.headers.get(header::ORIGIN)?.to_str().ok()?;
-    let asked = authority(head)?;
-    Some(origin.split_once("://").is_some_and(|(_, from)| from == asked.as_str()))
-}
-
 /// Refuses whoever is not at this machine, or not known to be.
 fn at_this_machine(client: &str, head: &Parts) -> Result<(), Problem> {
     let client: Option<std::net::SocketAddr> = client.parse().ok();
     let is_near = client.is_some_and(|client| client.ip().to_canonical().is_loopback());
     // A name that leads here by somebody else's will is not this machine's.
-    let is_named_so = authority(head).is_some_and(|authority| is_loopback_name(authority.host()));
+    let is_named_so =
+        same_origin::authority(head).is_some_and(|authority| is_loopback_name(authority.host()));
     if is_near && is_named_so && !is_forwarded(&head.headers) {
         return Ok(());
     }
@@ -378,10 +361,4 @@ fn is_loopback_name(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
-/// Whom the client asked: `:authority` in HTTP/2, `Host` in HTTP/1.
-fn authority(head: &Parts) -> Option<Authority> {
-    let named = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
-    head.uri.authority().cloned().or(named)
 }

@@ -18,6 +18,8 @@ pub struct Client(BufReader<TcpStream>);
 pub struct Answer {
     pub status: u16,
     pub body: String,
+    /// The first `name=value` of `Set-Cookie`.
+    pub cookie: Option<String>,
 }
 
 impl Client {
@@ -33,6 +35,12 @@ impl Client {
 
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))?;
+        self.answer()
+    }
+
+    /// With a cookie.
+    pub fn get_with(&mut self, path: &str, cookie: &str) -> io::Result<Answer> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n"))?;
         self.answer()
     }
 
@@ -73,9 +81,13 @@ impl Client {
         let first = self.line()?;
         let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(ended)?;
-        let mut length = 0;
+        let (mut length, mut cookie) = (0, None);
         loop {
-            let line = self.line()?.to_ascii_lowercase();
+            let line = self.line()?;
+            if let Some(set) = line.strip_prefix("set-cookie: ") {
+                cookie = cookie.or_else(|| set.split(';').next().map(|pair| pair.trim().to_owned()));
+            }
+            let line = line.to_ascii_lowercase();
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }
@@ -87,7 +99,7 @@ impl Client {
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
-        Ok(Answer { status, body: String::from_utf8(body).unwrap() })
+        Ok(Answer { status, body: String::from_utf8(body).unwrap(), cookie })
     }
 
     /// The rest, to the end of the connection.

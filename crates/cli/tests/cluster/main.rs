@@ -22,6 +22,7 @@ mod reload;
 mod reload_refused;
 mod reload_under_load;
 mod service_manager;
+mod sessions;
 mod start;
 mod streams;
 mod supervisor_killed;

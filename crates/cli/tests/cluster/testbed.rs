@@ -17,6 +17,7 @@ use axum::response::sse::{Event, Sse};
 use futures_util::{Stream, stream};
 use narae::axum::middleware::{Next, from_fn};
 use narae::prelude::*;
+use narae::session::{self, store::Embedded};
 
 /// What the file says of this worker.
 #[derive(Default)]
@@ -63,7 +64,11 @@ async fn make() -> Result<Router, String> {
     let break_all = from_fn(move |request: Request, next: Next| async move {
         if fails { StatusCode::INTERNAL_SERVER_ERROR.into_response() } else { next.run(request).await }
     });
-    Ok(Router::new()
+    let mut router = Router::new();
+    if behaviour.of("sessions") == "1" {
+        router = router.merge(sessions()?);
+    }
+    Ok(router
         .route("/", get(async move || says))
         .route("/echo", post(async |body: Bytes| body))
         .route("/pid", get(async || std::process::id().to_string()))
@@ -77,6 +82,34 @@ async fn make() -> Result<Router, String> {
         .route("/fail", get(async || StatusCode::INTERNAL_SERVER_ERROR))
         .layer(break_all)
         .route("/health", get(async move || health)))
+}
+
+/// Sessions on a store that all workers share.
+fn sessions() -> Result<Router, String> {
+    let store = Embedded::open("sessions").map_err(|error| error.to_string())?;
+    Ok(Router::new()
+        .route("/session/add/{key}", get(add))
+        .route("/session/insert/{key}", get(insert))
+        .route("/session/values", get(values))
+        .route("/session/login", get(async |session: Session| session.login("anna")))
+        .route("/session/user", get(async |session: Session| session.user().unwrap_or_default()))
+        .layer(Sessions::new(store)))
+}
+
+async fn add(session: Session, Path(key): Path<String>) -> Result<String, session::Error> {
+    let count = session.update(&key, |count: Option<u64>| count.unwrap_or(0) + 1).await?;
+    Ok(count.to_string())
+}
+
+async fn insert(session: Session, Path(key): Path<String>) -> Result<(), session::Error> {
+    session.insert(&key, &1)
+}
+
+async fn values(session: Session) -> Result<String, session::Error> {
+    let value = |key: String| Ok(format!("{key}={}", session.get::<u64>(&key)?.unwrap_or(0)));
+    let mut all = session.keys().into_iter().map(value).collect::<Result<Vec<_>, session::Error>>()?;
+    all.sort();
+    Ok(all.join(" "))
 }
 
 /// `slot/generation`; `alone` in one process.

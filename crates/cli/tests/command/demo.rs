@@ -17,7 +17,7 @@ fn the_banner_names_both_addresses_and_the_pages_are_there() {
     let mut program = narae::start(home.path(), &ADDRESSES);
     let address = program.address("http://");
     program.address("https://");
-    for page in ["/", "/about", "/connection", "/workers"] {
+    for page in ["/", "/about", "/connection", "/workers", "/account"] {
         let answer = get(address, page);
         assert!(answer.contains(" 200 ") && answer.contains("</html>"), "{page}: {answer}");
     }
@@ -43,6 +43,36 @@ fn users_survive_a_restart() {
     let mut program = narae::start(home.path(), &ADDRESSES);
     let users = get(program.address("http://"), "/api/users");
     assert!(users.contains("Grace Hopper"), "{users}");
+}
+
+#[test]
+fn a_login_survives_a_reload_and_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let mut program = narae::start(home.path(), &ADDRESSES);
+    let body = r#"{"name":"Nuri","password":"narae"}"#;
+    let fields = format!("Host: a\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+    let login = format!("POST /api/account/login HTTP/1.0\r\n{fields}\r\n\r\n{body}");
+    let answer = ask(program.address("http://"), &login);
+    assert_eq!(json(&answer)["user"], "Nuri", "{answer}");
+    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let user = |address| {
+        let fields = format!("Host: a\r\nCookie: {cookie}");
+        let document = json(&ask(address, &format!("GET /api/account HTTP/1.0\r\n{fields}\r\n\r\n")));
+        (document["user"].clone(), document["served_by"]["pid"].clone())
+    };
+    let (_, first) = user(program.address("http://"));
+    let reload = narae::narae(home.path()).args(["reload", "demo"]).output().unwrap();
+    assert!(reload.status.success(), "{reload:?}");
+    let (name, second) = user(program.address("http://"));
+    assert_eq!(name, "Nuri");
+    assert_ne!(first, second);
+    program.signal(Signal::TERM);
+    assert!(program.wait().0.success());
+    let mut program = narae::start(home.path(), &ADDRESSES);
+    assert_eq!(user(program.address("http://")).0, "Nuri");
+    let folder = home.path().join(".local/state/narae/demo/sessions");
+    assert!(folder.is_dir(), "sessions are beside the users");
 }
 
 #[test]

@@ -27,6 +27,18 @@ async fn options_lists_the_methods_of_every_route() {
 }
 
 #[tokio::test]
+async fn the_routes_with_sessions_say_theirs_too() {
+    let site = Site::new();
+    for (path, allow) in [("/account", "GET, HEAD, OPTIONS"), ("/account/logout", "POST, OPTIONS")] {
+        for (method, status) in [("OPTIONS", StatusCode::NO_CONTENT), ("PUT", StatusCode::METHOD_NOT_ALLOWED)]
+        {
+            let answer = site.send(request(method, path, &[], "")).await;
+            assert_eq!((answer.status, answer.header("allow")), (status, allow), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_method_is_405_with_the_same_allow() {
     let site = Site::new();
     for (path, allow) in ROUTES {

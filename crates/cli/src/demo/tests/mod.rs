@@ -3,6 +3,7 @@
 //! [`Site`] is the one place that touches the API; the tests beside it say what
 //! must come back.
 
+mod account;
 mod conflicts;
 mod methods;
 mod pages;
@@ -21,7 +22,7 @@ use tower::ServiceExt;
 
 use narae::Failure;
 
-use super::{Cluster, Inspect, Place, Served, Store};
+use super::{Cluster, Inspect, Place, Served, Store, sessions};
 
 /// The demo on a database of its own.
 struct Site {
@@ -67,20 +68,18 @@ impl Cluster for Alone {
 impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("demo.db")).unwrap();
-        Self { router: super::router(store, INSPECT, Arc::new(Alone)), folder }
+        Self { router: router(&folder, INSPECT, Arc::new(Alone)), folder }
     }
 
     /// A site that a cluster serves, asked by `inspect`'s client.
     fn in_cluster(inspect: Inspect, cluster: Arc<dyn Cluster>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("demo.db")).unwrap();
-        Self { router: super::router(store, inspect, cluster), folder }
+        Self { router: router(&folder, inspect, cluster), folder }
     }
 
-    /// Another process on the same file, as far as SQLite can tell.
+    /// Another process on the same files, as far as SQLite can tell.
     fn twin(&self) -> Router {
-        super::router(Store::open(&self.folder.path().join("demo.db")).unwrap(), INSPECT, Arc::new(Alone))
+        router(&self.folder, INSPECT, Arc::new(Alone))
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -123,6 +122,13 @@ impl Answer {
         assert!(document["type"].is_string() && document["detail"].is_string(), "{document}");
         document
     }
+}
+
+/// The demo on the files in `folder`.
+fn router(folder: &tempfile::TempDir, inspect: Inspect, cluster: Arc<dyn Cluster>) -> Router {
+    let store = Store::open(&folder.path().join("demo.db")).unwrap();
+    let sessions = sessions(&folder.path().join("sessions")).unwrap();
+    super::router(store, sessions, inspect, cluster)
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {

@@ -6,7 +6,7 @@ use crate::demo::{Audience, internal_error};
 #[tokio::test]
 async fn every_page_is_html_under_a_strict_policy() {
     let site = Site::new();
-    for path in ["/", "/about", "/connection", "/workers", "/nowhere", "/fail"] {
+    for path in ["/", "/about", "/connection", "/workers", "/account", "/nowhere", "/fail"] {
         let answer = site.browse(path).await;
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
         let policy = answer.header("content-security-policy");
@@ -29,7 +29,7 @@ async fn every_page_is_html_under_a_strict_policy() {
 #[tokio::test]
 async fn links_and_files_of_every_page_lead_somewhere() {
     let site = Site::new();
-    for page in ["/", "/about", "/connection", "/workers", "/fail"] {
+    for page in ["/", "/about", "/connection", "/workers", "/account", "/fail"] {
         let html = site.browse(page).await;
         let targets = html.text().split([' ', '>']).filter_map(|word| {
             let target = word.strip_prefix("href=\"").or_else(|| word.strip_prefix("src=\""))?;
@@ -47,7 +47,7 @@ async fn links_and_files_of_every_page_lead_somewhere() {
 #[tokio::test]
 async fn the_navigation_marks_the_current_page() {
     let site = Site::new();
-    for path in ["/", "/about", "/connection", "/workers"] {
+    for path in ["/", "/about", "/connection", "/workers", "/account"] {
         let marked = format!("<a href=\"{path}\" aria-current=\"page\">");
         assert!(site.browse(path).await.text().contains(&marked), "{path}");
     }

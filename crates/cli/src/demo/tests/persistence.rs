@@ -13,9 +13,8 @@ async fn users_survive_a_restart() {
     site.json("PATCH", "/api/users/1", r#"{"name": "여전히"}"#).await;
     site.send(request("DELETE", "/api/users/2", &[], "")).await;
     let before = site.get("/api/users").await.json();
-    let path = site.folder.path().join("demo.db");
     drop(site.router);
-    let reopened = crate::demo::router(Store::open(&path).unwrap(), INSPECT, Arc::new(Alone));
+    let reopened = router(&site.folder, INSPECT, Arc::new(Alone));
     let after = send(&reopened, request("GET", "/api/users", &[], "")).await.json();
     assert_eq!(after, before, "nothing is lost, and the first users do not come back");
 }
