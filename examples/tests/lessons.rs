@@ -119,6 +119,35 @@ fn signed_cookies_knows_who_signed_in_and_takes_no_ones_word() {
 }
 
 #[test]
+fn login_remembers_who_logged_in_and_forgets_who_logged_out() {
+    let (mut program, home) = lesson("login", &HTTP);
+    let address = program.address("http://");
+    let send = |method: &str, path: &str, cookie: &str, body: &str| {
+        let fields = "Content-Type: application/x-www-form-urlencoded";
+        let fields = format!("Cookie: {cookie}\r\n{fields}\r\nContent-Length: {}", body.len());
+        ask(address, &format!("{method} {path} HTTP/1.0\r\nHost: a\r\n{fields}\r\n\r\n{body}"))
+    };
+    let stranger = send("GET", "/", "a=b", "");
+    assert!(stranger.contains("Log in") && !stranger.contains("set-cookie"), "{stranger}");
+    let wrong = send("POST", "/login", "a=b", "name=ada&password=byron");
+    assert!(wrong.contains(" 303 ") && wrong.contains("; Path=/; HttpOnly; SameSite=Lax\r\n"), "{wrong}");
+    assert!(send("GET", "/", cookie_of(&wrong), "").contains("error: wrong name or password"));
+    assert!(!send("GET", "/", cookie_of(&wrong), "").contains("error:"), "shown once");
+
+    let right = send("POST", "/login", cookie_of(&wrong), "name=ada&password=lovelace&remember=on");
+    let cookie = cookie_of(&right);
+    assert_ne!(cookie, cookie_of(&wrong), "a login gives a new id");
+    assert!(right.contains("; Max-Age=2592000; "), "{right}");
+    let page = send("GET", "/", cookie, "");
+    assert!(page.contains("info: welcome") && page.contains("hello ada"), "{page}");
+    assert!(home.path().join("sessions/data.mdb").exists());
+
+    let logged_out = send("POST", "/logout", cookie, "");
+    assert!(logged_out.contains("set-cookie: sid=; Path=/; Expires=Thu, 01 Jan 1970"), "{logged_out}");
+    assert!(send("GET", "/", cookie, "").contains("Log in"), "a copy of the cookie is worth nothing");
+}
+
+#[test]
 fn https_tells_plain_from_encrypted() {
     let (mut program, home) = lesson("https", &BOTH);
     assert!(get(program.address("http://"), "/").ends_with("not encrypted: try https\n"));
