@@ -77,7 +77,7 @@ pub fn command(role: &str, folder: &std::path::Path) -> Command {
 async fn acts_its_role() {
     let Ok(role) = std::env::var("NARAE_TEST_ROLE") else { return };
     say("", "");
-    let store = store(&variable("NARAE_TEST_FOLDER"));
+    let store = store(variable("NARAE_TEST_FOLDER"));
     match &*role {
         "count" => count(&store, &Id::parse(&variable("NARAE_TEST_ID")).unwrap(), 10_000).await,
         "write" => write(&store).await,
@@ -174,7 +174,7 @@ async fn block(store: &Embedded) {
 async fn read(store: &Embedded) {
     assert_eq!(store.load(&Id::random(), Timestamp::now()).await.unwrap(), None);
     say("read", "");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 pub fn in_an_hour() -> Timestamp {

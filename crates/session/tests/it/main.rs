@@ -1,5 +1,7 @@
 //! Sessions as a handler and a browser see them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod behaviour;
 mod browser;
 mod concurrency;
