@@ -4,6 +4,7 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::error::UNAVAILABLE;
+use crate::store::StoreError;
 
 /// Why a request has no session.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,10 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    pub(crate) const fn of(error: &StoreError) -> Self {
+        if error.is_permanent() { Self::Misused } else { Self::Unavailable }
+    }
+
     pub(crate) fn into_response<A: From<&'static str>>(self) -> Response<A> {
         let (status, text) = match self {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),

@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::settings::OnStoreError;
 use crate::shared::{Shared, count};
 use crate::state::State;
+use crate::store::StoreError;
 
 /// A request's session.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub(crate) enum Beginning {
 /// at once.
 pub(crate) fn begin<B>(shared: &Arc<Shared>, request: &Request<B>) -> Beginning {
     if let Err(error) = shared.prepare(1) {
-        tracing::error!("{error}");
-        return Beginning::Here(Err(Answer::Misused));
+        shared.complain("open", &error);
+        return Beginning::Here(Err(Answer::of(&error)));
     }
     let secure = is_secure(request, shared.settings.trust_proxy);
     let Some((id, is_old_signature)) = presented(shared, request.headers(), secure) else {
@@ -66,6 +67,8 @@ async fn read(shared: &Arc<Shared>, id: Id) -> Result<State, Answer> {
         Err(error) => {
             shared.complain("read a session", &error);
             match (error, shared.settings.on_store_error) {
+                // It will not become readable: whoever has it begins anew.
+                (StoreError::Unreadable(_), _) => Ok(State::new()),
                 (error, _) if error.is_permanent() => Err(Answer::Misused),
                 (_, OnStoreError::Unavailable) => Err(Answer::Unavailable),
                 (_, OnStoreError::Anonymous) => Ok(State::anonymous()),
@@ -75,7 +78,7 @@ async fn read(shared: &Arc<Shared>, id: Id) -> Result<State, Answer> {
 }
 
 async fn found(shared: &Shared, id: Id, record: Record, now: crate::Timestamp) -> State {
-    if !shared.settings.is_too_old(record.max_age, record.created, now) {
+    if !shared.settings.is_over(&record, now) {
         return State::loaded(id, record, shared.settings.options.resave);
     }
     if let Err(error) = shared.store.destroy(id).await {
@@ -99,8 +102,8 @@ fn presented(shared: &Shared, headers: &HeaderMap, secure: bool) -> Option<(Id, 
 
 /// Whether the request came over TLS: as the server says, or the proxy before it.
 fn is_secure<B>(request: &Request<B>, trust_proxy: bool) -> bool {
-    let scheme = request.extensions().get::<Scheme>().or_else(|| request.uri().scheme());
-    scheme == Some(&Scheme::HTTPS) || (trust_proxy && is_forwarded_from_tls(request.headers()))
+    // Not what the URI says: a client writes that.
+    request.extensions().get::<Scheme>() == Some(&Scheme::HTTPS) || (trust_proxy && is_forwarded_from_tls(request.headers()))
 }
 
 fn is_forwarded_from_tls(headers: &HeaderMap) -> bool {

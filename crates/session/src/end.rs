@@ -2,6 +2,8 @@
 //!
 //! In: the session and the response's head. Out: `Set-Cookie`, or the answer where the store failed.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
@@ -20,6 +22,9 @@ pub(crate) struct End {
     work: Work,
     /// The decision says that the cookie is sent.
     cookie: bool,
+    /// The cookie says what the browser has already, unless another request gave the session a new id
+    /// meanwhile: then it must not be sent.
+    repeats: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +46,15 @@ impl End {
             return Err(Answer::Unavailable);
         }
         if state.anonymous || state.ending != Ending::No {
-            return Ok(Self { work: Work::Nothing, cookie: false });
+            return Ok(Self { work: Work::Nothing, cookie: false, repeats: false });
         }
-        let (write, cookie) = decide(settings.options, state.did(settings));
+        let did = state.did(settings);
+        let (write, cookie) = decide(settings.options, did);
+        let is_express = shared.abilities.express;
+        let resign = begun.is_old_signature && settings.resign.unwrap_or(!is_express);
+        // Sending a cookie again moves nothing where it has no end.
+        let cookie = cookie && (is_express || !did.presented || did.persistent || did.modified) || resign;
+        state.touch_asked |= resign;
         let work = match write {
             Write::Nothing => Work::Nothing,
             Write::Save => Work::Save,
@@ -53,7 +64,7 @@ impl End {
                 if state.is_touch_due(until, after) { Work::Touch(until) } else { Work::Nothing }
             }
         };
-        Ok(Self { work, cookie })
+        Ok(Self { work, cookie, repeats: did.presented && !is_express })
     }
 
     /// Whether the store must be asked.
@@ -61,13 +72,15 @@ impl End {
         !matches!(self.work, Work::Nothing)
     }
 
-    /// Asks the store.
-    pub(crate) async fn work(self, shared: &Shared, session: &Session) -> Result<(), Answer> {
-        match self.work {
-            Work::Nothing => Ok(()),
-            Work::Save => save(session).await,
-            Work::Touch(until) => touch(shared, session, until).await,
-        }
+    /// Asks the store. What is left is to [conclude](End::conclude).
+    pub(crate) async fn work(mut self, shared: &Shared, session: &Session) -> Result<Self, Answer> {
+        let is_kept = match self.work {
+            Work::Nothing => false,
+            Work::Save => save(session).await?,
+            Work::Touch(until) => touch(shared, session, until).await?,
+        };
+        self.repeats &= !is_kept;
+        Ok(self)
     }
 
     /// Adds the cookie, when the store's work is done.
@@ -79,11 +92,11 @@ impl End {
         };
         match ending {
             _ if is_anonymous => {}
-            Ending::Discarded => {}
-            Ending::Destroyed | Ending::Gone => clear_cookie(shared, session, headers),
+            // Where it has gone, another request may have put a new id into the browser: that stays.
+            Ending::Discarded | Ending::Gone => {}
+            Ending::Destroyed => clear_cookie(shared, session, headers),
             Ending::No => {
-                let resign = shared.settings.resign.unwrap_or(!shared.abilities.express);
-                let wanted = self.cookie || has_token || (begun.is_old_signature && resign);
+                let wanted = (self.cookie && !self.repeats) || has_token;
                 if wanted && shared.settings.may_send(session.is_secure()) {
                     set_cookie(shared, session, headers);
                 }
@@ -92,32 +105,49 @@ impl End {
     }
 }
 
-async fn save(session: &Session) -> Result<(), Answer> {
-    match session.write().await {
+/// Where the answer is a failure: adds the cookie of a session whose old id is dead, so that the failure logs
+/// nobody out.
+pub(crate) fn save_login(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
+    let is_moved = {
+        let state = session.state();
+        state.ending == Ending::No && state.renewed && state.stored.is_some() && state.stored == state.id
+    };
+    if is_moved && shared.settings.may_send(session.is_secure()) {
+        set_cookie(shared, session, headers);
+    }
+}
+
+/// Whether it is kept.
+async fn save(session: &Session) -> Result<bool, Answer> {
+    match session.write(true).await {
         // What ended elsewhere stays ended; the handler's work stands.
-        Ok(()) | Err(Error::Ended) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Error::Ended) => Ok(false),
         // Trying again would not help.
         Err(Error::Store(error)) if error.is_permanent() => Err(Answer::Misused),
         Err(_) => Err(Answer::Unavailable),
     }
 }
 
-/// Moves the expiry. A failure costs the request nothing: what it read was right.
-async fn touch(shared: &Shared, session: &Session, until: Timestamp) -> Result<(), Answer> {
+/// Moves the expiry. Whether it is moved. A failure costs the request nothing: what it read was right.
+async fn touch(shared: &Shared, session: &Session, until: Timestamp) -> Result<bool, Answer> {
     if !shared.abilities.touch {
-        return if shared.abilities.in_cookie { save(session).await } else { Ok(()) };
+        return if shared.abilities.in_cookie { save(session).await } else { Ok(true) };
     }
-    let Some(id) = session.state().stored.clone() else { return Ok(()) };
+    let Some(id) = session.state().stored.clone() else { return Ok(false) };
     count(&shared.counters.touches);
     match shared.store.touch(id, shared.now(), until).await {
-        Ok(true) => session.state().expires = until,
+        Ok(true) => {
+            session.state().expires = until;
+            return Ok(true);
+        }
         Ok(false) => {
             count(&shared.counters.ended);
             session.state().ending = Ending::Gone;
         }
         Err(error) => shared.complain("move the expiry of a session", &error),
     }
-    Ok(())
+    Ok(false)
 }
 
 fn set_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
@@ -130,9 +160,10 @@ fn set_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
             (None, Some(secrets)) => secrets.sign_cookie(state.id(settings).as_str()),
             (None, None) => state.id(settings).as_str().to_owned(),
         };
-        let idle = settings.idle_of(state.max_age());
-        let until = state.expiry(settings, shared.now());
-        (value, settings.is_persistent(state.max_age()).then_some((idle, until)))
+        let now = shared.now();
+        // Browsers keep no cookie longer (RFC 6265bis §5.5), and dates have an end.
+        let until = state.expiry(settings, now).min(now.after(MOST_OF_A_COOKIE));
+        (value, settings.is_persistent(state.max_age()).then_some((until.since(now), until)))
     };
     let name = &shared.names[usize::from(secure)];
     add(headers, settings.set_cookie(name, &value, secure, lifetime, shared.abilities));
@@ -158,3 +189,5 @@ fn add(headers: &mut HeaderMap, text: Result<String, narae_cookie::Error>) {
         Err(error) => tracing::error!("the session's cookie cannot be sent: {error}"),
     }
 }
+
+const MOST_OF_A_COOKIE: Duration = Duration::from_secs(400 * 24 * 3600);

@@ -19,13 +19,17 @@ pub struct Flash {
 }
 
 impl Session {
-    /// Leaves a message for the next page that asks: "saved", after a redirect.
+    /// Leaves a message for the next page that asks: "saved", after a redirect. Of each kind the newest 16 are
+    /// kept.
     ///
     /// # Errors
     /// As [`insert`](Session::insert).
     pub fn flash(&self, kind: impl Into<String>, text: impl Into<String>) -> Result<(), Error> {
         let mut all = self.get::<Texts>(KEY)?.unwrap_or_default();
-        all.entry(kind.into()).or_default().push(text.into());
+        let texts = all.entry(kind.into()).or_default();
+        texts.push(text.into());
+        // Whoever never looks must not make the session grow.
+        texts.drain(..texts.len().saturating_sub(MOST));
         self.insert(KEY, &all)
     }
 
@@ -46,3 +50,6 @@ impl Session {
 type Texts = BTreeMap<String, Vec<String>>;
 
 const KEY: &str = "flash";
+
+/// Messages of one kind.
+const MOST: usize = 16;

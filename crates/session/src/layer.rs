@@ -14,7 +14,7 @@ use tower::Service;
 
 use crate::answer::Answer;
 use crate::begin::{Beginning, Begun, begin};
-use crate::end::End;
+use crate::end::{End, save_login};
 use crate::shared::Shared;
 
 /// The service that [`Sessions`](crate::Sessions) makes.
@@ -129,7 +129,7 @@ enum Concluded<A> {
 
 fn conclude<A: From<&'static str>>(shared: &Shared, begun: Begun, mut response: Response<A>) -> Concluded<A> {
     match End::of(shared, &begun, response.status()) {
-        Err(answer) => Concluded::Done(answer.into_response()),
+        Err(answer) => Concluded::Done(refuse(shared, &begun, answer)),
         Ok(end) if end.needs_store() => Concluded::Asks(end, begun, response),
         Ok(end) => {
             end.conclude(shared, &begun, response.headers_mut());
@@ -145,12 +145,18 @@ async fn ask<A: From<&'static str>>(
     mut response: Response<A>,
 ) -> Response<A> {
     match end.work(shared, &begun.session).await {
-        Err(answer) => answer.into_response(),
-        Ok(()) => {
+        Err(answer) => refuse(shared, &begun, answer),
+        Ok(end) => {
             end.conclude(shared, &begun, response.headers_mut());
             response
         }
     }
+}
+
+fn refuse<A: From<&'static str>>(shared: &Shared, begun: &Begun, answer: Answer) -> Response<A> {
+    let mut response = answer.into_response();
+    save_login(shared, &begun.session, response.headers_mut());
+    response
 }
 
 async fn finish<A: From<&'static str>>(shared: &Shared, begun: Begun, response: Response<A>) -> Response<A> {

@@ -119,7 +119,8 @@ pub struct Change {
     pub created: Option<Timestamp>,
     /// The time of the request.
     pub now: Timestamp,
-    /// The new moment of expiry.
+    /// The new moment of expiry. It only moves forward, unless `max_age` or `created` is said too: see
+    /// [`expiry_after`](Change::expiry_after).
     pub expires: Timestamp,
     /// What express-compatible stores write into the record's `cookie`, if it has none yet.
     pub attributes: Arc<Attributes>,
@@ -162,8 +163,15 @@ impl Change {
             record.created = self.created;
         }
         record.seen = record.seen.max(Some(self.now));
-        record.expires = self.expires;
+        record.expires = self.expiry_after(record.expires);
         record.version += 1;
+    }
+
+    /// The expiry that a session has after the change, which had `old` before. A request that says nothing of
+    /// the session's lifetime does not take back what another one gave it meanwhile.
+    #[must_use]
+    pub fn expiry_after(&self, old: Timestamp) -> Timestamp {
+        if self.max_age.is_some() || self.created.is_some() { self.expires } else { old.max(self.expires) }
     }
 
     /// What a new session begins with.
@@ -173,7 +181,7 @@ impl Change {
             version: 0,
             created: Some(self.now),
             seen: Some(self.now),
-            expires: self.expires,
+            expires: Timestamp(0),
             max_age: MaxAge::Configured,
             user: None,
             values: Values::default(),

@@ -46,11 +46,13 @@ struct Inner {
     /// The request came over TLS.
     secure: bool,
     state: Mutex<State>,
+    /// Who talks to the store about what is in `state`: one at a time.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, secure: bool, state: State) -> Self {
-        Self(Arc::new(Inner { shared, secure, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { shared, secure, state: Mutex::new(state), turn: tokio::sync::Mutex::new(()) }))
     }
 
     /// The value of `key`; `None` if there is none.
@@ -154,7 +156,7 @@ impl Session {
     /// [`Error::Ended`], [`Error::TooLate`].
     pub fn regenerate(&self) -> Result<(), Error> {
         let now = self.0.shared.now();
-        let mut state = self.change()?;
+        let mut state = self.begin()?;
         state.clear();
         state.now_is.user = None;
         state.begin_anew(now);
@@ -171,7 +173,7 @@ impl Session {
         let user = user.as_ref();
         check_name(user).then_some(()).ok_or_else(|| Error::User(user.to_owned()))?;
         let now = self.0.shared.now();
-        self.change()?.log_in(user.into(), now, &self.0.shared.settings);
+        self.begin()?.log_in(user.into(), now, &self.0.shared.settings);
         Ok(())
     }
 
@@ -206,7 +208,7 @@ impl Session {
     /// [`Error::Store`]; [`Error::Ended`] if the session was ended elsewhere meanwhile; [`Error::TooLate`].
     pub async fn save(&self) -> Result<(), Error> {
         drop(self.change()?);
-        self.write().await
+        self.write(true).await
     }
 
     /// Reads the session from the store again, in place of what the request did to it.
@@ -242,21 +244,34 @@ impl Session {
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
         check_key(key)?;
-        if self.state().ending != Ending::No {
-            return Err(Error::Ended);
-        }
-        if !self.state().is_clean() {
-            self.write().await?;
-        }
+        let _turn = loop {
+            self.write(false).await?;
+            let turn = self.0.turn.lock().await;
+            let state = self.state();
+            match state.ending {
+                Ending::Destroyed | Ending::Gone => return Err(Error::Ended),
+                Ending::No | Ending::Discarded => {}
+            }
+            let in_cookie = self.0.shared.abilities.in_cookie;
+            if state.finished && !state.anonymous && (in_cookie || !state.is_clean()) {
+                return Err(Error::TooLate);
+            }
+            if state.is_clean() || state.anonymous {
+                break turn;
+            }
+        };
         let named: Arc<str> = key.into();
         let make = {
             let key = Arc::clone(&named);
             move |old: Option<&str>| -> Result<Option<Json>, Arc<str>> {
-                let old = old.map(serde_json::from_str).transpose().map_err(|error| error.to_string())?;
+                let old = old.map(|json| parse(&key, json)).transpose().map_err(|error| error.to_string())?;
                 let new = write(&key, &change(old)).map_err(|error| error.to_string())?;
                 Ok(Some(new))
             }
         };
+        if self.state().anonymous {
+            return self.update_here(key, &make);
+        }
         let shared = &self.0.shared;
         let now = shared.now();
         let (id, expires) = {
@@ -278,12 +293,27 @@ impl Session {
         }
     }
 
+    /// An update of a session of which nothing is kept.
+    fn update_here<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        make: &impl Fn(Option<&str>) -> Result<Option<Json>, Arc<str>>,
+    ) -> Result<T, Error> {
+        let mut state = self.state();
+        let made = make(state.now_is.values.find(key).map(|json| &**json));
+        let json = made.map_err(|why| Error::Value(key.to_owned(), why.as_ref().into()))?;
+        let json = json.unwrap_or_else(|| "null".into());
+        state.set(key, Arc::clone(&json));
+        parse(key, &json)
+    }
+
     /// Ends the session now: the store forgets it, no request brings it back, and the browser is told to
     /// forget the cookie. This is what a logout does.
     ///
     /// # Errors
     /// [`Error::Store`]; the session then lives on.
     pub async fn destroy(&self) -> Result<(), Error> {
+        let _turn = self.0.turn.lock().await;
         let stored = self.state().stored.clone();
         if let Some(stored) = stored {
             self.ask("end a session", self.0.shared.store.destroy(stored)).await?;
@@ -302,7 +332,7 @@ impl Session {
         let listed = self.ask("list sessions", listing).await?;
         let current = self.state().stored.as_ref().map(Id::handle);
         let now = shared.now();
-        let is_live = |one: &Listed| !shared.settings.is_too_old(one.record.max_age, one.record.created, now);
+        let is_live = |one: &Listed| !shared.settings.is_over(&one.record, now);
         let live = listed.into_iter().filter(is_live);
         Ok(live.map(|listed| SessionInfo::new(listed, current)).collect())
     }
@@ -314,6 +344,7 @@ impl Session {
     /// [`Error::Store`], also where the store has no list of users.
     pub async fn log_out_everywhere(&self, user: impl AsRef<str>) -> Result<u64, Error> {
         let user = user.as_ref();
+        let _turn = self.0.turn.lock().await;
         let ended = self.ask("end sessions", self.0.shared.store.destroy_all_of(user, None)).await?;
         let mut state = self.state();
         if state.now_is.user.as_deref() == Some(user) {
@@ -327,6 +358,7 @@ impl Session {
     /// # Errors
     /// [`Error::Store`], also where the store has no list of users.
     pub async fn log_out_elsewhere(&self, user: impl AsRef<str>) -> Result<u64, Error> {
+        let _turn = self.0.turn.lock().await;
         let except = self.state().stored.as_ref().map(Id::handle);
         self.ask("end sessions", self.0.shared.store.destroy_all_of(user.as_ref(), except)).await
     }
@@ -336,6 +368,7 @@ impl Session {
     /// # Errors
     /// [`Error::Store`], also where the store has no list of users.
     pub async fn revoke(&self, user: impl AsRef<str>, handle: Handle) -> Result<bool, Error> {
+        let _turn = self.0.turn.lock().await;
         let done = self.ask("end a session", self.0.shared.store.revoke(user.as_ref(), handle)).await?;
         let mut state = self.state();
         if done && state.stored.as_ref().map(Id::handle) == Some(handle) {
@@ -344,13 +377,32 @@ impl Session {
         Ok(done)
     }
 
-    /// Writes what is unsaved. Used by the handler's calls and at the end of the request.
-    pub(crate) async fn write(&self) -> Result<(), Error> {
+    /// Writes what is unsaved, and with `always` also what is not. Used by the handler's calls and at the end
+    /// of the request. A move to a new id runs to its end although nobody may wait for it any more: half of it
+    /// would leave the browser with an id that is dead.
+    pub(crate) async fn write(&self, always: bool) -> Result<(), Error> {
+        if !self.state().is_moving() {
+            return self.write_in_turn(always).await;
+        }
+        let session = self.clone();
+        let moving = tokio::spawn(async move { session.write_in_turn(always).await });
+        let ended = |error| StoreError::unavailable("a session could not be renewed", error);
+        moving.await.map_err(ended)?
+    }
+
+    async fn write_in_turn(&self, always: bool) -> Result<(), Error> {
+        let _turn = self.0.turn.lock().await;
         let shared = &self.0.shared;
         let attributes = &shared.attributes[usize::from(self.0.secure)];
         let (writing, written) = {
             let mut state = self.state();
-            if state.anonymous {
+            match state.ending {
+                Ending::Destroyed | Ending::Gone => return Err(Error::Ended),
+                Ending::No | Ending::Discarded => {}
+            }
+            // Not for an update after the response: nobody would get the cookie of a new session.
+            let is_orphan = state.finished && !always && state.stored.is_none();
+            if state.anonymous || is_orphan || (!always && state.is_clean()) {
                 return Ok(());
             }
             state.writing(&shared.settings, shared.now(), attributes)
@@ -408,6 +460,16 @@ impl Session {
             Ending::No | Ending::Discarded if state.finished => Err(Error::TooLate),
             Ending::No | Ending::Discarded => Ok(state),
         }
+    }
+
+    /// For what begins a life: a session that ended elsewhere is a new one then.
+    fn begin(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let mut state = self.state();
+        if state.ending == Ending::Gone && !state.finished {
+            *state = State::new();
+        }
+        drop(state);
+        self.change()
     }
 
     fn has_gone(&self) -> Error {
@@ -485,8 +547,12 @@ fn take_token(state: &mut State, token: Option<Box<str>>) {
     }
 }
 
+/// Values belong to users, so the error says where and not what.
 fn parse<T: DeserializeOwned>(key: &str, json: &str) -> Result<T, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Value(key.to_owned(), error.to_string()))
+    serde_json::from_str(json).map_err(|error| {
+        let (wanted, column) = (std::any::type_name::<T>(), error.column());
+        Error::Value(key.to_owned(), format!("it is no {wanted}, as byte {column} of its JSON shows"))
+    })
 }
 
 fn write<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Json, Error> {

@@ -75,7 +75,10 @@ impl Sessions {
         self.set(|settings| settings.persistent = persistent)
     }
 
-    /// Whether the cookie is sent with every response, which moves its end in the browser. Default: `false`.
+    /// Whether the cookie is sent with every response that moves the session's expiry
+    /// ([`touch_after`](Sessions::touch_after)), so that its end in the browser moves too. Default: `false`.
+    /// Without effect where the cookie has no end ([`persistent`](Sessions::persistent)). With
+    /// express-compatible stores it is sent with every response, as Node does it.
     pub fn rolling(self, rolling: bool) -> Self {
         self.set(|settings| settings.options.rolling = rolling)
     }

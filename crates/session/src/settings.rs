@@ -10,7 +10,7 @@ use narae_cookie::{Priority, SameSite, Secrets, SetCookie};
 
 use crate::decide::Options;
 use crate::id::Id;
-use crate::record::{Attributes, MaxAge};
+use crate::record::{Attributes, MaxAge, Record};
 use crate::store::Abilities;
 use crate::time::{Timestamp, milliseconds};
 
@@ -191,12 +191,16 @@ impl Settings {
         }
     }
 
-    /// Whether a session that began at `created` is too old, however much it was used.
-    pub(crate) fn is_too_old(&self, max_age: MaxAge, created: Option<Timestamp>, now: Timestamp) -> bool {
-        match (self.absolute_of(max_age), created) {
-            (Some(absolute), Some(created)) => now >= created.after(absolute),
-            _ => false,
-        }
+    /// Whether a session that the store still has is over by today's settings: too old, however much it was
+    /// used, or unused for too long, where the idle timeout has become shorter.
+    pub(crate) fn is_over(&self, record: &Record, now: Timestamp) -> bool {
+        let is_past = |moment: Option<Timestamp>, limit: Duration| {
+            moment.is_some_and(|moment| now >= moment.after(limit))
+        };
+        let idle = self.idle_of(record.max_age);
+        let granted = idle.saturating_add(self.touch_after_own(idle));
+        self.absolute_of(record.max_age).is_some_and(|limit| is_past(record.created, limit))
+            || is_past(record.seen, granted)
     }
 
     pub(crate) fn absolute_timeout(&self) -> Option<Duration> {
@@ -229,9 +233,14 @@ impl Settings {
 
     /// How much later an expiry must be before it is worth a write.
     pub(crate) fn touch_after(&self, idle: Duration, abilities: Abilities) -> Duration {
-        let default =
-            if abilities.express { Duration::ZERO } else { (idle / 20).min(Duration::from_secs(60)) };
-        self.touch_after.unwrap_or(default)
+        match self.touch_after {
+            None if abilities.express => Duration::ZERO,
+            _ => self.touch_after_own(idle),
+        }
+    }
+
+    fn touch_after_own(&self, idle: Duration) -> Duration {
+        self.touch_after.unwrap_or_else(|| (idle / 20).min(Duration::from_secs(60)))
     }
 
     pub(crate) fn new_id(&self) -> Id {

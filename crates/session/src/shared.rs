@@ -22,7 +22,9 @@ pub(crate) struct Shared {
     /// Attributes for express-compatible stores: without TLS, and with it.
     pub(crate) attributes: [Arc<Attributes>; 2],
     pub(crate) counters: Arc<Counters>,
-    prepared: OnceLock<Result<(), String>>,
+    /// What the settings' check gave.
+    checked: OnceLock<Result<(), String>>,
+    is_prepared: AtomicBool,
     is_registered: AtomicBool,
 }
 
@@ -40,7 +42,8 @@ impl Shared {
             store,
             settings,
             counters,
-            prepared: OnceLock::new(),
+            checked: OnceLock::new(),
+            is_prepared: AtomicBool::new(false),
             is_registered: AtomicBool::new(false),
         })
     }
@@ -54,16 +57,16 @@ impl Shared {
         }
     }
 
-    /// Checks the settings and makes the store ready, the first time.
-    pub(crate) fn prepare(&self, workers: usize) -> Result<(), Error> {
-        let prepare = || {
-            self.settings.check(self.abilities)?;
-            self.store.prepare(workers).map_err(|error| error.to_string())
-        };
-        match self.prepared.get_or_init(prepare) {
-            Ok(()) => Ok(()),
-            Err(why) => Err(StoreError::Misuse(why.clone()).into()),
+    /// Checks the settings and makes the store ready, until that has succeeded once.
+    pub(crate) fn prepare(&self, workers: usize) -> Result<(), StoreError> {
+        if self.is_prepared.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let checked = self.checked.get_or_init(|| self.settings.check(self.abilities));
+        checked.clone().map_err(StoreError::Misuse)?;
+        self.store.prepare(workers)?;
+        self.is_prepared.store(true, Ordering::Release);
+        Ok(())
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -92,7 +95,7 @@ pub fn prepare(workers: usize) -> Result<(), Error> {
         let all = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
     };
-    layers.iter().try_for_each(|shared| shared.prepare(workers))
+    layers.iter().try_for_each(|shared| shared.prepare(workers).map_err(Error::from))
 }
 
 static LAYERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());

@@ -202,6 +202,11 @@ impl State {
         self.marks.max_age = max_age;
     }
 
+    /// Whether the store still knows it by another id.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.stored.is_some() && self.stored != self.id
+    }
+
     /// Whether nothing happened that the store must hear of.
     pub(crate) fn is_clean(&self) -> bool {
         self.stored.is_some() && self.stored == self.id && !self.has_unsaved()
@@ -292,6 +297,7 @@ impl State {
         let values = &self.now_is.values;
         self.written.retain(|key| values.find(key) != content.values.find(key));
         self.stored = Some(id);
+        self.logged_in = false;
         self.last_saved = Some(content);
         self.saved_marks = marks;
         self.expires = expires;
@@ -313,6 +319,9 @@ impl State {
     /// Takes what the store has in place of what the request did.
     pub(crate) fn reloaded(&mut self, record: Record) {
         self.now_is = Content { values: Arc::new(record.values), user: record.user };
+        if let Some(saved) = &mut self.last_saved {
+            saved.clone_from(&self.now_is);
+        }
         self.expires = record.expires;
         self.written.clear();
         self.marks = Marks { clears: self.marks.clears, max_age: record.max_age, created: record.created };

@@ -27,6 +27,9 @@ pub async fn check(store: Arc<dyn Store>) {
     a_renewed_session_has_one_id(&*store).await;
     an_update_sees_what_is_there(&*store).await;
     a_touch_moves_the_expiry_alone(&*store).await;
+    if store.abilities().created {
+        an_expiry_moves_forward_only(&*store).await;
+    }
     an_expired_session_is_gone(&*store).await;
     different_keys_written_at_once_all_win(&store).await;
     updates_at_once_lose_no_count(&store).await;
@@ -189,6 +192,26 @@ async fn a_touch_moves_the_expiry_alone(store: &dyn Store) {
         let after_the_first = now.after(Duration::from_secs(3601));
         assert!(store.load(&id, after_the_first).await.expect(rule).is_some(), "{rule}");
     }
+}
+
+async fn an_expiry_moves_forward_only(store: &dyn Store) {
+    let rule = "an expiry moves forward only, unless the lifetime is said anew";
+    let (id, now) = (Id::random(), Timestamp::now());
+    let month = now.after(Duration::from_secs(30 * 86_400));
+    create(store, &id, edits(now, &[("a", Some("1"))])).await;
+    let remembered = Some(MaxAge::Milliseconds(30 * 86_400_000));
+    commit(store, &id, Change { max_age: remembered, expires: month, ..edits(now, &[]) }).await;
+    // What requests do that read the session before.
+    commit(store, &id, edits(now, &[("b", Some("2"))])).await;
+    assert!(store.touch(id.clone(), now, soon(now)).await.expect(rule), "{rule}");
+    store.update(id.clone(), increment("count", now)).await.expect(rule);
+    let record = store.load(&id, now).await.expect(rule).expect(rule);
+    assert_eq!((record.expires, record.max_age), (month, MaxAge::Milliseconds(30 * 86_400_000)), "{rule}");
+    let in_a_day = now.after(Duration::from_secs(86_400));
+    assert!(store.load(&id, in_a_day).await.expect(rule).is_some(), "{rule}");
+    commit(store, &id, Change { max_age: Some(MaxAge::Configured), ..edits(now, &[]) }).await;
+    let record = store.load(&id, now).await.expect(rule).expect(rule);
+    assert_eq!(record.expires, soon(now), "{rule}: it is");
 }
 
 async fn an_expired_session_is_gone(store: &dyn Store) {

@@ -54,14 +54,15 @@ impl InCookie {
     /// [`StoreError::Misuse`] if there is no secret, or an empty one.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, StoreError> {
         let secrets = Secrets::new(secrets).map_err(|error| StoreError::Misuse(error.to_string()))?;
-        Ok(Self { secrets, context: "narae session".into() })
+        Ok(Self { secrets, context: CONTEXT.into() })
     }
 
     /// What the sessions are for: sessions of another context are refused, although the secrets are the
     /// same. Set it where one secret serves several applications. Default: `narae session`.
     #[must_use]
     pub fn context(mut self, context: &str) -> Self {
-        self.context = context.into();
+        // A space is in no cookie's name, so no private cookie of the same secret passes for a session.
+        self.context = format!("{CONTEXT}: {context}").into();
         self
     }
 
@@ -170,6 +171,9 @@ fn answer<'a, T: Send + 'a>(result: Result<T, StoreError>) -> Pending<'a, T> {
 const NO_STATE: StoreError = StoreError::Unsupported(
     "sessions in cookies are known to their browsers alone; the other stores list and end them",
 );
+
+/// What sealed values are for, so that none of another purpose is a session.
+const CONTEXT: &str = "narae session";
 
 #[cfg(test)]
 mod tests {

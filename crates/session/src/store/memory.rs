@@ -154,7 +154,7 @@ impl Store for Memory {
 
     fn touch(&self, id: Id, now: Timestamp, expires: Timestamp) -> Pending<'_, bool> {
         answer(self.held().live(id.handle(), now).is_some_and(|record| {
-            record.expires = expires;
+            record.expires = record.expires.max(expires);
             record.seen = record.seen.max(Some(now));
             true
         }))

@@ -58,13 +58,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// the new value is written is what `update` saw. [`Updated::Gone`] if there is no such session.
     fn update(&self, id: Id, update: Update) -> Pending<'_, Updated>;
 
-    /// Moves the expiry. `false` if there is no such session: nothing is done.
+    /// Moves the expiry, forward only. `false` if there is no such session: nothing is done.
     fn touch(&self, id: Id, now: Timestamp, expires: Timestamp) -> Pending<'_, bool>;
 
     /// Ends a session. `false` if there was none.
     fn destroy(&self, id: Id) -> Pending<'_, bool>;
 
-    /// The live sessions of `user`, the youngest first.
+    /// The live sessions of `user`, the youngest first: at most 1,000 of them.
     fn sessions_of<'a>(&'a self, user: &'a str, now: Timestamp) -> Pending<'a, Vec<Listed>>;
 
     /// Ends all sessions of `user` but the one named `except`. Gives how many there were.
@@ -121,7 +121,7 @@ impl Default for Abilities {
 }
 
 /// What became of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Committed {
     /// It is kept. With the new value of the cookie, if the store keeps sessions in cookies.
     Done(Option<Box<str>>),
@@ -130,7 +130,7 @@ pub enum Committed {
 }
 
 /// What became of an update.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Updated {
     /// The key's new value is kept. With the new value of the cookie, as in [`Committed::Done`].
     Done(Option<Json>, Option<Box<str>>),
@@ -138,6 +138,27 @@ pub enum Updated {
     Gone,
     /// The update itself refused (the value that was there is not what it expects): nothing is changed.
     Refused(Arc<str>),
+}
+
+// Neither a cookie nor a value belongs into a log.
+impl fmt::Debug for Committed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done(None) => "Done",
+            Self::Done(Some(_)) => "Done(in the cookie)",
+            Self::Gone => "Gone",
+        })
+    }
+}
+
+impl fmt::Debug for Updated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(..) => f.write_str("Done"),
+            Self::Gone => f.write_str("Gone"),
+            Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
 }
 
 /// A read-modify-write of one key.

@@ -63,7 +63,8 @@ async fn every_attribute_can_be_said() {
 
 #[tokio::test]
 async fn a_persistent_cookie_says_its_end_twice_and_rolls() {
-    let mut browser = site(sessions().persistent(true).rolling(true).idle_timeout(Duration::from_secs(600)));
+    let sessions = sessions().persistent(true).rolling(true).idle_timeout(Duration::from_secs(600));
+    let mut browser = site(sessions.touch_after(Duration::ZERO));
     for path in ["/", "/peek"] {
         let answer = browser.get(path).await;
         let line = answer.set_cookies()[0].to_owned();
