@@ -9,4 +9,5 @@ mod cookies;
 mod decisions;
 mod failure;
 mod ids;
+mod races;
 mod spy;

@@ -17,6 +17,8 @@ pub(crate) struct Spy {
     failing: Arc<Mutex<Vec<&'static str>>>,
     /// Whether reads find nothing.
     loses: bool,
+    /// Whether answers come later, as from a server.
+    slow: bool,
 }
 
 impl Spy {
@@ -27,7 +29,13 @@ impl Spy {
             abilities: Abilities::default(),
             failing: Arc::default(),
             loses: false,
+            slow: false,
         }
+    }
+
+    /// A store whose answers take their time.
+    pub(crate) fn slow() -> Self {
+        Self { slow: true, ..Self::new() }
     }
 
     /// From now on nothing is found.
@@ -62,10 +70,19 @@ impl Spy {
         then: impl FnOnce() -> Pending<'a, T>,
     ) -> Pending<'a, T> {
         let noted = calls.iter().try_for_each(|(call, id)| self.note(call, id));
-        match noted {
+        let answer = match noted {
             Ok(()) => then(),
             Err(error) => Box::pin(std::future::ready(Err(error))),
+        };
+        if !self.slow {
+            return answer;
         }
+        Box::pin(async move {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            answer.await
+        })
     }
 }
 
@@ -109,6 +126,12 @@ impl Store for Spy {
     }
     fn sweep(&self, now: Timestamp) -> Pending<'_, u64> {
         self.store.sweep(now)
+    }
+    fn prepare(&self, _: usize) -> Result<(), StoreError> {
+        if self.failing.lock().unwrap().contains(&"prepare") {
+            return Err(StoreError::Unavailable("boom".into(), None));
+        }
+        Ok(())
     }
     fn abilities(&self) -> Abilities {
         self.abilities
