@@ -103,7 +103,8 @@ fn presented(shared: &Shared, headers: &HeaderMap, secure: bool) -> Option<(Id, 
 /// Whether the request came over TLS: as the server says, or the proxy before it.
 fn is_secure<B>(request: &Request<B>, trust_proxy: bool) -> bool {
     // Not what the URI says: a client writes that.
-    request.extensions().get::<Scheme>() == Some(&Scheme::HTTPS) || (trust_proxy && is_forwarded_from_tls(request.headers()))
+    request.extensions().get::<Scheme>() == Some(&Scheme::HTTPS)
+        || (trust_proxy && is_forwarded_from_tls(request.headers()))
 }
 
 fn is_forwarded_from_tls(headers: &HeaderMap) -> bool {

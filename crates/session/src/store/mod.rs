@@ -12,6 +12,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod turns;
 
 use std::error::Error as StdError;
 use std::fmt;
