@@ -232,9 +232,11 @@ def main():
     parser.add_argument("--seconds", type=int, default=3, help="length of each (default: 3)")
     parser.add_argument("--only", type=names_of, default=CONTENDERS, metavar="A,B", help="contenders")
     parser.add_argument("--json", type=Path, default=PEERS / "target/sessions.json", help="every measurement")
+    parser.add_argument("--no-build", action="store_true", help="measure what was built before")
     options = parser.parse_args()
     check_machine()
-    build(options.only)
+    if not options.no_build:
+        build(options.only)
     with tempfile.TemporaryDirectory() as folder, Redis() as redis, Postgres() as postgres:
         redis.names, postgres.names = ["redis"], ["postgres"]
         results = rounds(options, {"redis": redis, "postgres": postgres}, folder)

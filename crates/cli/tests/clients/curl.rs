@@ -143,3 +143,24 @@ fn no_path_leads_out_of_the_folder() {
         assert!(out.ends_with("404") || out.ends_with("400"), "{path}: {out}");
     }
 }
+
+/// http and https have a session each, since the cookie of https is one that plain http cannot plant.
+#[test]
+fn a_session_goes_on_from_one_version_of_http_to_the_other() {
+    let demo = Demo::start();
+    let folder = tempfile::tempdir().unwrap();
+    let jar = folder.path().join("jar").display().to_string();
+    let mut counts = Vec::new();
+    for (flag, secure, _) in WAYS {
+        let path = "/api/account/visits";
+        let url = if secure { demo.https(path) } else { demo.http(path) };
+        let post = ["--json", "{}", "--cookie", &jar, "--cookie-jar", &jar];
+        let answer = curl(&[&[flag][..], &post, &[&url]].concat());
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        counts.push(answer["visits"].as_u64().unwrap_or_else(|| panic!("{answer}")));
+    }
+    assert_eq!(counts, [1, 2, 1, 2]);
+    let jar = std::fs::read_to_string(jar).unwrap();
+    assert!(jar.contains("\tsid\t") && jar.contains("\t__Host-sid\t"), "{jar}");
+    assert!(jar.lines().filter(|line| line.contains("sid")).all(|line| line.starts_with("#HttpOnly_")), "{jar}");
+}
