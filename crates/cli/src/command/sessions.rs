@@ -4,7 +4,7 @@
 //! truth. Never makes a store. Shows handles, never ids: those are not kept.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,18 +87,18 @@ async fn act(store: &Embedded, action: Action) -> Result<ExitCode, StoreError> {
     let now = Timestamp::now();
     match action {
         Action::Count => {
-            say(&format!("{}\n", store.count(now).await?));
+            say(&format!("{}\n", store.count(now).await?))?;
         }
         Action::List { user, limit, json } => list(store, now, user.as_deref(), limit, json).await?,
         Action::Show { handle } => match store.find(handle, now).await? {
-            Some(record) => drop(say(&json(handle, &record, true))),
+            Some(record) => drop(say(&json(handle, &record, true))?),
             None => return Ok(missing(&format!("session {handle}"))),
         },
         Action::Revoke { handle: Some(handle), .. } => {
             if !store.end(handle).await? {
                 return Ok(missing(&format!("session {handle}")));
             }
-            say(&format!("session {handle} is ended\n"));
+            say(&format!("session {handle} is ended\n"))?;
         }
         Action::Revoke { user, .. } => {
             let user = user.unwrap_or_default();
@@ -106,7 +106,7 @@ async fn act(store: &Embedded, action: Action) -> Result<ExitCode, StoreError> {
             if ended == 0 {
                 return Ok(missing(&format!("session of {user}")));
             }
-            say(&format!("{ended} {} of {user} ended\n", if ended == 1 { "session" } else { "sessions" }));
+            say(&format!("{ended} {} of {user} ended\n", if ended == 1 { "session" } else { "sessions" }))?;
         }
         Action::Export => {
             each(store, now, usize::MAX, |listed| json(listed.handle, &listed.record, true)).await?;
@@ -117,7 +117,7 @@ async fn act(store: &Embedded, action: Action) -> Result<ExitCode, StoreError> {
                 forgotten += some;
             }
             let sessions = if forgotten == 1 { "session" } else { "sessions" };
-            say(&format!("{forgotten} expired {sessions} forgotten\n"));
+            say(&format!("{forgotten} expired {sessions} forgotten\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -134,12 +134,12 @@ async fn list(
         if as_json { json(listed.handle, &listed.record, false) } else { row(listed) }
     };
     if !as_json {
-        say(&format!("  {:<32}  {:<20}  {:<20}  {:<20}  USER\n", "HANDLE", "CREATED", "SEEN", "EXPIRES"));
+        say(&format!("  {:<32}  {:<20}  {:<20}  {:<20}  USER\n", "HANDLE", "CREATED", "SEEN", "EXPIRES"))?;
     }
     match user {
         Some(user) => {
             let listed = store.sessions_of(user, now).await?;
-            listed.iter().take(limit).all(|listed| say(&line(listed)));
+            say_each(&listed[..listed.len().min(limit)], line)?;
         }
         None => each(store, now, limit, line).await?,
     }
@@ -159,11 +159,21 @@ async fn each(
         let Some(end) = page.last() else { break };
         last = Some(end.handle);
         limit -= page.len();
-        if !page.iter().all(|listed| say(&text(listed))) {
+        if !say_each(&page, &text)? {
             break;
         }
     }
     Ok(())
+}
+
+/// As [`say`], for each.
+fn say_each(listed: &[Listed], text: impl Fn(&Listed) -> String) -> Result<bool, StoreError> {
+    for listed in listed {
+        if !say(&text(listed))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn row(listed: &Listed) -> String {
@@ -175,7 +185,7 @@ fn row(listed: &Listed) -> String {
     format!("  {}  {created:<20}  {seen:<20}  {expires:<20}  {user}\n", listed.handle)
 }
 
-/// A session as a line of JSON; what it holds as it is kept.
+/// A session as a line of JSON; what it holds as it is kept, but for characters that a terminal obeys.
 fn json(handle: Handle, record: &Record, with_values: bool) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let time =
@@ -193,7 +203,22 @@ fn json(handle: Handle, record: &Record, with_values: bool) -> String {
             record.values.iter().map(|(key, json)| format!("{}:{json}", text(key))).collect();
         let _ = write!(line, ",\"values\":{{{}}}", values.join(","));
     }
-    line + "}\n"
+    harmless(&line) + "}\n"
+}
+
+/// The same JSON without control characters and those that turn the direction of text. JSON has them in strings
+/// only, so each can be escaped.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 2);
+    for character in json.chars() {
+        match character {
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(character));
+            }
+            character => text.push(character),
+        }
+    }
+    text
 }
 
 /// ISO 8601, in UTC.
@@ -224,8 +249,13 @@ fn missing(what: &str) -> ExitCode {
 }
 
 /// Writes to the standard output. `false` if nobody reads it any more, which is no failure.
-fn say(text: &str) -> bool {
-    std::io::stdout().write_all(text.as_bytes()).is_ok()
+fn say(text: &str) -> Result<bool, StoreError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(StoreError::unavailable("the output cannot be written", error)),
+    }
 }
 
 /// As the exit codes in `narae --help` say.

@@ -162,5 +162,8 @@ fn a_session_goes_on_from_one_version_of_http_to_the_other() {
     assert_eq!(counts, [1, 2, 1, 2]);
     let jar = std::fs::read_to_string(jar).unwrap();
     assert!(jar.contains("\tsid\t") && jar.contains("\t__Host-sid\t"), "{jar}");
-    assert!(jar.lines().filter(|line| line.contains("sid")).all(|line| line.starts_with("#HttpOnly_")), "{jar}");
+    assert!(
+        jar.lines().filter(|line| line.contains("sid")).all(|line| line.starts_with("#HttpOnly_")),
+        "{jar}"
+    );
 }

@@ -169,6 +169,48 @@ fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
 }
 
 #[test]
+fn an_output_that_cannot_be_written_is_1() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    let handle = create(&store, Some("anna"), 60, &[]).to_string();
+    for arguments in [
+        &["count"][..],
+        &["list"],
+        &["list", "--user", "anna", "--json"],
+        &["show", &handle],
+        &["export"],
+        &["sweep"],
+    ] {
+        let out = std::fs::OpenOptions::new().write(true).open(full).unwrap();
+        let output = narae(home.path()).arg("sessions").args(arguments).stdout(out).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("the output cannot be written"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn nothing_that_a_session_holds_commands_a_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    let user = "a\u{9b}2J\u{202e}\u{7f}";
+    let value = "열\u{9d}0;title\u{9c}\u{2066}";
+    let handle = create(&store, Some(user), 60, &[("key\u{85}", &format!("\"{value}\""))]).to_string();
+    for arguments in [&["show", &handle][..], &["export"]] {
+        let shown = out(home.path(), arguments);
+        let is_bad = |character: char| character.is_control() || "\u{202e}\u{2066}".contains(character);
+        assert!(!shown.trim_end_matches('\n').contains(is_bad), "{shown:?}");
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!((&shown["user"], &shown["values"]["key\u{85}"]), (&user.into(), &value.into()));
+    }
+    assert!(!out(home.path(), &["list"]).contains('\u{9b}'));
+}
+
+#[test]
 fn the_commands_are_taught() {
     let home = tempfile::tempdir().unwrap();
     let help = out(home.path(), &["--help"]);

@@ -66,7 +66,7 @@ async fn an_update_that_panics_fails_alone() {
         store.update(id.clone(), increment()),
     );
     let error = panicked.unwrap_err().to_string();
-    assert!(error.contains("\"count\"") && error.contains("on purpose"), "{error}");
+    assert!(error.contains("\"count\"") && !error.contains("on purpose"), "{error}");
     assert_eq!(first.unwrap(), Updated::Done(Some("1".into()), None));
     assert_eq!(last.unwrap(), Updated::Done(Some("2".into()), None));
 }
@@ -93,7 +93,7 @@ async fn a_write_is_done_although_no_one_waits_for_it() {
 async fn a_session_beyond_all_bounds_is_refused_and_the_others_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    let huge: Json = format!("\"{}\"", "x".repeat(65 << 20)).into();
+    let huge: Json = format!("\"{}\"", "x".repeat(1 << 20)).into();
     let change = Change {
         edits: vec![("huge".into(), Some(huge))],
         ..Change::nothing(Timestamp::now(), in_an_hour())

@@ -81,9 +81,11 @@ async fn acts_its_role() {
     match &*role {
         "count" => count(&store, &Id::parse(&variable("NARAE_TEST_ID")).unwrap(), 10_000).await,
         "write" => write(&store).await,
-        "grow" => grow(&store, "child", 300).await,
+        "grow" => grow(&store, &std::env::var("NARAE_TEST_NAME").unwrap_or("child".into()), 300).await,
         "block" => block(&store).await,
         "read" => read(&store).await,
+        "read in many threads" => crate::full::read_in_many_threads(store).await,
+        "try" => attempt(&store).await,
         "fill" => crate::full::fill(&store, &variable("NARAE_TEST_KIND")).await,
         role => panic!("unknown role {role}"),
     }
@@ -175,6 +177,14 @@ async fn read(store: &Embedded) {
     assert_eq!(store.load(&Id::random(), Timestamp::now()).await.unwrap(), None);
     say("read", "");
     std::future::pending::<()>().await;
+}
+
+/// Reads once and says what became of it.
+async fn attempt(store: &Embedded) {
+    match store.load(&Id::random(), Timestamp::now()).await {
+        Ok(_) => say("read", ""),
+        Err(error) => say("error", &error.to_string()),
+    }
 }
 
 pub fn in_an_hour() -> Timestamp {

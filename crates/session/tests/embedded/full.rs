@@ -1,7 +1,8 @@
 //! A disk that is full: every write fails with an error that names the folder, and what was there stays.
 
+use std::io::Write as _;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use narae_session::store::{Embedded, Store as _, StoreError};
 use narae_session::{Change, Id, Json, Timestamp};
@@ -12,21 +13,42 @@ use crate::child::{Process, command, in_an_hour, pair, say};
 /// for this one, since there a file ends in the same way.
 #[test]
 fn a_full_disk_is_an_error_that_names_the_folder() {
-    let may = Command::new("unshare").args(["-rm", "true"]).output();
-    if may.is_ok_and(|output| output.status.success()) {
-        let script = "mount -t tmpfs -o size=1m none \"$NARAE_TEST_FOLDER\" && exec \"$0\" \"$@\"";
-        run(&["unshare", "-rm", "sh", "-c", script], "disk");
+    if may_mount() {
+        run("fill", &SMALL_DISK, "disk");
+    }
+}
+
+/// LMDB's file of locks has its place on the disk before anyone reads: a page of it without a block would end
+/// the process with a signal.
+#[test]
+fn on_a_full_disk_any_number_of_threads_read() {
+    if may_mount() {
+        run("read in many threads", &SMALL_DISK, "disk");
     }
 }
 
 #[test]
 fn a_file_that_may_not_grow_is_an_error_that_names_the_folder() {
-    run(&["sh", "-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""], "file");
+    run("fill", &["sh", "-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""], "file");
 }
 
-fn run(wrapper: &[&str], kind: &str) {
+/// A disk of 1 MiB for one process.
+const SMALL_DISK: [&str; 5] = [
+    "unshare",
+    "-rm",
+    "sh",
+    "-c",
+    "mount -t tmpfs -o size=1m none \"$NARAE_TEST_FOLDER\" && exec \"$0\" \"$@\"",
+];
+
+fn may_mount() -> bool {
+    let may = Command::new("unshare").args(["-rm", "true"]).output();
+    may.is_ok_and(|output| output.status.success())
+}
+
+fn run(role: &str, wrapper: &[&str], kind: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let inner = command("fill", folder.path());
+    let inner = command(role, folder.path());
     let mut outer = Command::new(wrapper[0]);
     outer.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
     outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -78,4 +100,30 @@ pub async fn fill(store: &Embedded, kind: &str) {
     create(Id::random()).await.expect("there is room again");
     assert_eq!(store.contradictions().unwrap(), [""; 0]);
     say("filled", &format!("with {refused} refusals"));
+}
+
+/// Runs in the other process.
+pub async fn read_in_many_threads(store: Embedded) {
+    let folder = std::path::PathBuf::from(crate::child::variable("NARAE_TEST_FOLDER"));
+    let id = Id::random();
+    store.create(id.clone(), pair(7)).await.unwrap();
+    let mut rest = std::fs::File::create(folder.join("rest")).unwrap();
+    let page = [1; 4096];
+    while rest.write_all(&page).is_ok() {}
+    let store = Arc::new(store);
+    let barrier = Arc::new(Barrier::new(300));
+    let readers: Vec<_> = (0..300)
+        .map(|_| {
+            let (store, id, barrier) = (Arc::clone(&store), id.clone(), Arc::clone(&barrier));
+            let read = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let record = runtime.block_on(store.load(&id, Timestamp::now()));
+                barrier.wait(); // all have their places at the same time
+                record.unwrap().is_some()
+            };
+            std::thread::Builder::new().stack_size(256 * 1024).spawn(read).unwrap()
+        })
+        .collect();
+    assert!(readers.into_iter().all(|reader| reader.join().unwrap()));
+    say("filled", "");
 }

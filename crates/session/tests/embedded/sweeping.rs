@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use narae_session::store::Store as _;
-use narae_session::{Change, Id, Timestamp};
+use narae_session::{Change, Id, MaxAge, Timestamp};
 
 use crate::child::{pair, store};
 
@@ -63,12 +63,14 @@ async fn a_session_that_was_touched_outlives_its_first_expiry() {
 async fn an_expiry_that_came_nearer_is_swept_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path()).sweep_interval(None);
-    let [touched, changed] = [Id::random(), Id::random()];
-    for id in [&touched, &changed] {
+    let ids = [Id::random(), Id::random()];
+    for id in &ids {
         store.create(id.clone(), expiring(1, at(100_000))).await.unwrap();
     }
-    assert!(store.touch(touched, at(1), at(50)).await.unwrap());
-    store.commit(changed, Change { now: at(1), ..expiring(1, at(60)) }).await.unwrap();
+    for (id, expires) in ids.into_iter().zip([at(50), at(60)]) {
+        let max_age = Some(MaxAge::Configured); // its lifetime is said anew
+        store.commit(id, Change { now: at(1), max_age, ..expiring(1, expires) }).await.unwrap();
+    }
     assert_eq!(store.contradictions().unwrap(), [""; 0]);
     assert_eq!(store.count(at(55)).await.unwrap(), 1);
     assert_eq!(store.sweep(at(60)).await.unwrap(), 2);

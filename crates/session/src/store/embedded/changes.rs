@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use heed::{RoTxn, RwTxn};
 
-use super::super::{Committed, StoreError, Update, Updated};
+use super::super::{Committed, Listed, StoreError, Update, Updated};
 use super::fault::Fault;
-use super::tables::{BUCKET_BYTES, Indexed, Stored, Tables, binary, bucket_of, unreadable, user_key};
-use crate::codec;
+use super::tables::{BUCKET_BYTES, Indexed, Stored, Tables, bucket_of, unreadable, user_key};
+use crate::codec::{self, CodecError};
 use crate::id::Handle;
 use crate::record::{Change, Json, Record};
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ pub(super) fn create(
     change: &Change,
 ) -> Result<Committed, Fault> {
     let record = change.clone().into_record();
-    let bytes = binary(&record)?;
+    let bytes = tables.binary(&record)?;
     let old = tables.indexed(txn, handle)?; // ids do not repeat; but the indexes must hold whatever comes
     tables.put(txn, handle, old.as_ref(), (&record, bytes))?;
     Ok(Committed::Done(None))
@@ -38,7 +38,7 @@ pub(super) fn commit(
 ) -> Result<Committed, Fault> {
     let Some((old, mut record)) = live(tables, txn, handle, change.now)? else { return Ok(Committed::Gone) };
     change.apply(&mut record);
-    let bytes = binary(&record)?;
+    let bytes = tables.binary(&record)?;
     tables.put(txn, handle, Some(&old), (&record, bytes))?;
     Ok(Committed::Done(None))
 }
@@ -51,7 +51,7 @@ pub(super) fn renew(
 ) -> Result<Committed, Fault> {
     let Some((old, mut record)) = live(tables, txn, from, change.now)? else { return Ok(Committed::Gone) };
     change.apply(&mut record);
-    let bytes = binary(&record)?;
+    let bytes = tables.binary(&record)?;
     tables.remove(txn, from, &old)?;
     let old = tables.indexed(txn, to)?;
     tables.put(txn, to, old.as_ref(), (&record, bytes))?;
@@ -72,7 +72,7 @@ pub(super) fn update(
     let mut change = Change::nothing(update.now, update.expires);
     change.edits.push((Arc::clone(&update.key), json.clone()));
     change.apply(&mut record);
-    let bytes = binary(&record)?;
+    let bytes = tables.binary(&record)?;
     tables.put(txn, handle, Some(&old), (&record, bytes))?;
     Ok(Updated::Done(json, None))
 }
@@ -84,6 +84,8 @@ pub(super) fn touch(
     (now, expires): (Timestamp, Timestamp),
 ) -> Result<bool, Fault> {
     let Some(stored) = tables.live(txn, handle, now)? else { return Ok(false) };
+    let old = codec::header(stored.record).map_err(|error| unreadable(handle, error))?.expires;
+    let expires = old.max(expires); // as `Change::expiry_after`
     let (bucket, mut bytes) = (stored.bucket, stored.to_bytes());
     codec::touch(&mut bytes[BUCKET_BYTES..], now, expires).map_err(|error| unreadable(handle, error))?;
     tables.put_moved(txn, handle, bucket, (expires, bytes))?;
@@ -123,6 +125,40 @@ pub(super) fn revoke(
     }
     tables.remove(txn, handle, &old)?;
     Ok(true)
+}
+
+/// The live sessions of `user`, the youngest first, at most [`MAX_LISTED`]. Those that cannot be read are left
+/// out: the others can be looked at and ended all the same.
+pub(super) fn sessions_of(
+    tables: &Tables,
+    txn: &RoTxn<'_>,
+    user: &str,
+    now: Timestamp,
+) -> Result<Vec<Listed>, Fault> {
+    let mut found = Vec::new();
+    for handle in tables.handles_of(txn, user)? {
+        let Some(bytes) = tables.sessions.get(txn, handle.as_bytes())? else { continue };
+        let read = Stored::parse(bytes).and_then(|stored| Ok((codec::header(stored.record)?, stored)));
+        match read {
+            Ok((header, stored)) if header.expires > now => found.push((header.created, handle, stored)),
+            Ok(_) => {}
+            Err(error) => skip(handle, error),
+        }
+    }
+    found.sort_by_key(|&(created, ..)| std::cmp::Reverse(created));
+    found.truncate(MAX_LISTED);
+    let decode = |(_, handle, stored): (_, Handle, Stored<'_>)| match codec::decode(stored.record) {
+        Ok(record) => Some(Listed { handle, record }),
+        Err(error) => {
+            skip(handle, error);
+            None
+        }
+    };
+    Ok(found.into_iter().filter_map(decode).collect())
+}
+
+fn skip(handle: Handle, error: CodecError) {
+    tracing::warn!(%handle, %error, "a session that cannot be read is left out of a list");
 }
 
 /// What one step of a sweep did.
@@ -180,6 +216,9 @@ pub(super) fn count_expired(tables: &Tables, txn: &RoTxn<'_>, now: Timestamp) ->
     Ok(expired)
 }
 
+/// What the trait promises.
+const MAX_LISTED: usize = 1000;
+
 fn due(tables: &Tables, txn: &RoTxn<'_>, now: Timestamp, limit: usize) -> heed::Result<Vec<(u64, Handle)>> {
     let last = bucket_of(now).to_be_bytes();
     let parse = |(bucket, handle): (&[u8], &[u8])| {
@@ -203,9 +242,8 @@ fn live(
 /// Calls the program's function; a panic in it is its own fault, and no other's.
 fn make(update: &Update, record: &Record) -> Result<Result<Option<Json>, Arc<str>>, Fault> {
     let old = record.values.find(&update.key).map(|json| &**json);
-    catch_unwind(AssertUnwindSafe(|| (update.make)(old))).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Fault::Work(StoreError::Misuse(format!("the update of the key {:?} panicked: {said}", update.key)))
+    // What the panic says stays out of the error, which is logged: values may be in it.
+    catch_unwind(AssertUnwindSafe(|| (update.make)(old))).map_err(|_| {
+        Fault::Work(StoreError::Misuse(format!("the update of the key {:?} panicked", update.key)))
     })
 }

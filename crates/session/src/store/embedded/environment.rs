@@ -2,20 +2,22 @@
 //!
 //! In: transactions to run. Out: what they gave. Owns all that LMDB asks its users to see to themselves, and
 //! so all `unsafe` of this crate: no file is opened twice in a process, the map is resized only while no
-//! transaction is open, and an environment that broke is opened anew. Knows nothing of sessions.
+//! transaction is open or waited for, and an environment that broke is opened anew. Knows nothing of sessions.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithTls};
 
 use super::super::StoreError;
 use super::fault::{Fault, explain};
 use super::tables::Tables;
-use super::{Durability, Settings};
+use super::turn::{self, Turn};
+use super::{Durability, MAP_UNIT, Settings, folder};
 
 /// Transactions hold one of the shards for reading; who resizes or reopens holds all for writing. So threads
 /// that only read share no lock with each other.
@@ -34,6 +36,8 @@ struct Shard(RwLock<Option<Opened>>);
 struct Opened {
     env: Env<WithTls>,
     tables: Tables,
+    /// What writers of all processes line up at.
+    line: Arc<File>,
 }
 
 /// Why a write transaction did nothing.
@@ -42,6 +46,16 @@ pub(super) enum Failure {
     Closed,
     /// LMDB says so.
     Lmdb(heed::Error),
+}
+
+/// What became of a wish for a larger map.
+pub(super) enum Growth {
+    /// It is larger now, or was already.
+    Done,
+    /// It is as large as the settings allow.
+    AtLimit,
+    /// The system refuses the addresses. The store goes on with those that it had.
+    Refused(heed::Error),
 }
 
 impl Environment {
@@ -82,12 +96,18 @@ impl Environment {
         Err(self.closed())
     }
 
-    /// Runs `work` in a write transaction and commits it. Waits for writers in other processes.
+    /// Runs `work` in a write transaction and commits it. Waits for writers in other processes, and keeps no
+    /// reader of this one waiting meanwhile: whoever waits for his turn holds no shard.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Tables, &mut RwTxn<'_>) -> heed::Result<T>,
     ) -> Result<T, Failure> {
         for _ in 0..ATTEMPTS {
+            let line = {
+                let shard = self.shard().read().unwrap_or_else(PoisonError::into_inner);
+                shard.as_ref().map(|opened| Arc::clone(&opened.line)).ok_or(Failure::Closed)?
+            };
+            let _turn = Turn::wait(line).map_err(|error| Failure::Lmdb(heed::Error::Io(error)))?;
             let shard = self.shard().read().unwrap_or_else(PoisonError::into_inner);
             let Some(opened) = &*shard else { return Err(Failure::Closed) };
             match opened.env.write_txn() {
@@ -129,11 +149,31 @@ impl Environment {
     }
 
     /// Doubles the map, unless it is larger than `known` already. It is address space, not memory.
-    pub(super) fn grow(&self, known: usize) {
-        self.alone(|opened| match opened.env.info().map_size {
-            size if size > known => true,
-            size => opened.resize(size.saturating_mul(2)),
+    pub(super) fn grow(&self, known: usize) -> Growth {
+        let limit = self.settings.max_size;
+        let grown = self.alone(|opened| match opened.env.info().map_size {
+            size if size > known => Ok(Growth::Done),
+            size if size >= limit => Ok(Growth::AtLimit),
+            size => opened.resize(size.saturating_mul(2).min(limit)).map(|()| Growth::Done),
         });
+        // Where it is closed, the next transaction says so.
+        grown.unwrap_or(Ok(Growth::Done)).unwrap_or_else(Growth::Refused)
+    }
+
+    /// Gives a full store the pages that taking sessions out needs first, beyond its limit.
+    pub(super) fn lend_reserve(&self) {
+        let limit = self.settings.max_size;
+        let reserve = (limit / 8).max(MIN_RESERVE).div_ceil(MAP_UNIT).saturating_mul(MAP_UNIT);
+        // What another process with a higher limit has written may be more than the limit here.
+        self.alone(|opened| {
+            let used = opened.env.info().map_size.max(limit).div_ceil(MAP_UNIT).saturating_mul(MAP_UNIT);
+            opened.resize(used.saturating_add(reserve))
+        });
+    }
+
+    /// Ends what [`lend_reserve`](Environment::lend_reserve) began. LMDB keeps what is in use.
+    pub(super) fn take_back_reserve(&self) {
+        self.alone(|opened| opened.resize(self.settings.max_size));
     }
 
     /// Opens the files anew if LMDB gave them up, as after a failed write of the page that names the others.
@@ -143,32 +183,55 @@ impl Environment {
         if shards.first().and_then(|shard| shard.as_ref()).is_some_and(is_sound) {
             return Ok(());
         }
+        self.open_anew(&mut shards)
+    }
+
+    /// Takes over the size that another process gave the map, as far as the limit or what is in use.
+    fn adopt_size(&self) {
+        self.alone(|opened| {
+            if opened.env.read_txn().is_ok() {
+                return Ok(()); // whoever waited here behind another may find it done
+            }
+            opened.resize(0)?;
+            let limit = self.settings.max_size;
+            if opened.env.info().map_size > limit { opened.resize(limit) } else { Ok(()) }
+        });
+    }
+
+    /// Runs `work` while no transaction is open. Where that fails, the environment has lost its map, and is
+    /// opened anew before anyone sees it. `None` if it is closed.
+    fn alone<T>(&self, work: impl FnOnce(&Opened) -> heed::Result<T>) -> Option<heed::Result<T>> {
+        let mut shards = self.all();
+        let opened = shards.first().and_then(|shard| (**shard).clone())?;
+        let done = work(&opened);
+        drop(opened);
+        if let Err(error) = &done {
+            let path = self.path.display();
+            tracing::error!(%path, %error, "the map of the session store cannot be resized");
+            if let Err(error) = self.open_anew(&mut shards) {
+                tracing::error!(%path, %error, "the session store cannot be reopened");
+            }
+        }
+        Some(done)
+    }
+
+    /// Asks for more addresses than there are. Whether that failed.
+    #[cfg(test)]
+    pub(super) fn grow_beyond_all_bounds(&self) -> bool {
+        self.alone(|opened| opened.resize(1 << (usize::BITS - 4))).is_some_and(|grown| grown.is_err())
+    }
+
+    /// Breaks it as a map that can neither be made anew nor opened does.
+    #[cfg(test)]
+    pub(super) fn lose_map(&self) {
+        self.all().iter_mut().for_each(|shard| **shard = None);
+    }
+
+    fn open_anew(&self, shards: &mut [RwLockWriteGuard<'_, Option<Opened>>]) -> Result<(), StoreError> {
         shards.iter_mut().for_each(|shard| **shard = None);
         let opened = Opened::open(&self.settings, &self.path)?;
         shards.iter_mut().for_each(|shard| **shard = Some(opened.clone()));
         Ok(())
-    }
-
-    /// Takes over the size that another process gave the map.
-    fn adopt_size(&self) {
-        // Whoever waited here behind another may find it done.
-        self.alone(|opened| opened.env.read_txn().is_ok() || opened.resize(0));
-    }
-
-    /// Runs `work` while no transaction is open. Where it gives `false`, the environment has lost its map and
-    /// is closed.
-    fn alone(&self, work: impl FnOnce(&Opened) -> bool) {
-        let mut shards = self.all();
-        let Some(Some(opened)) = shards.first().map(|shard| (**shard).clone()) else { return };
-        if !work(&opened) {
-            shards.iter_mut().for_each(|shard| **shard = None);
-        }
-    }
-
-    /// Breaks it as a map that cannot be made anew does.
-    #[cfg(test)]
-    pub(super) fn lose_map(&self) {
-        self.alone(|_| false);
     }
 
     fn all(&self) -> Vec<RwLockWriteGuard<'_, Option<Opened>>> {
@@ -186,6 +249,12 @@ impl Environment {
         &self.shards[number].0
     }
 
+    /// The error of a store that is as large as it may be.
+    pub(super) fn limit_reached(&self) -> StoreError {
+        let (path, limit) = (self.path.display(), self.settings.max_size);
+        StoreError::Full(format!("{path}: its sessions have reached max_size, {limit} bytes"))
+    }
+
     fn closed(&self) -> StoreError {
         StoreError::Unavailable(format!("the session store in {} has failed", self.path.display()), None)
     }
@@ -194,7 +263,8 @@ impl Environment {
 impl Opened {
     fn open(settings: &Settings, path: &Path) -> Result<Self, StoreError> {
         let mut options = EnvOpenOptions::new();
-        options.map_size(settings.map_size).max_readers(settings.max_readers).max_dbs(Tables::COUNT);
+        let size = settings.map_size.min(settings.max_size);
+        options.map_size(size).max_readers(settings.max_readers).max_dbs(Tables::COUNT);
         let flags = match settings.durability {
             Durability::Full => EnvFlags::empty(),
             Durability::Normal => EnvFlags::NO_META_SYNC,
@@ -202,32 +272,36 @@ impl Opened {
         };
         // SAFETY: these flags give up durability and nothing else; the map stays read-only, and locks are kept.
         unsafe { options.flags(flags) };
+        // LMDB's locks on a file end when this process closes any descriptor of it, so the file of locks is
+        // prepared only while LMDB does not have it open here; afterwards, only the other file is touched.
+        if heed::env_closing_event(path).is_none() {
+            folder::reserve_locks(path, settings.max_readers)
+                .map_err(|error| explain(&heed::Error::Io(error), path))?;
+        }
         // SAFETY: only LMDB writes these files: the folder is for its owner alone and on a local disk, and no
-        // other code of this process opens them, whose locks would end with it. heed refuses to open a path
-        // twice in a process.
+        // other code of this process opens the one with locks, which would end with it. heed refuses to open
+        // a path twice in a process.
         let env = unsafe { options.open(path) }.map_err(|error| explain(&error, path))?;
         let _ = env.clear_stale_readers(); // they cost room, and nothing else
-        let tables = match Tables::open(&env) {
+        let open_tables = || Tables::open(&env, settings.max_session_bytes);
+        let tables = match open_tables() {
             Err(Fault::Lmdb(error)) if is_resized(&error) => {
                 // SAFETY: no one else knows this environment yet, so no transaction is open.
                 unsafe { env.resize(0) }.map_err(|error| explain(&error, path))?;
-                Tables::open(&env)
+                open_tables()
             }
             tables => tables,
         };
         let tables = tables.map_err(|fault| fault.into_error(path))?;
-        Ok(Self { env, tables })
+        let line = turn::line(path).map_err(|error| explain(&heed::Error::Io(error), path))?;
+        Ok(Self { env, tables, line: Arc::new(line) })
     }
 
-    /// `false` if the map could not be made anew; it is lost then.
-    fn resize(&self, size: usize) -> bool {
+    /// Where it fails, the map is lost.
+    fn resize(&self, size: usize) -> heed::Result<()> {
         // SAFETY: called by `Environment::alone` only, which holds all shards, and whoever has a transaction
-        // open holds one of them.
-        let resized = unsafe { self.env.resize(size) };
-        if let Err(error) = &resized {
-            tracing::error!(path = %self.env.path().display(), %error, "the map of the session store is lost");
-        }
-        resized.is_ok()
+        // open, or waits in LMDB for one, holds one of them.
+        unsafe { self.env.resize(size) }
     }
 }
 
@@ -244,6 +318,8 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// More than the threads of a worker, as a rule.
 const SHARDS: usize = 32;
+
+const MIN_RESERVE: usize = 1024 * 1024;
 
 /// How often another process may resize the map before this one is done with adopting its size.
 const ATTEMPTS: usize = 16;

@@ -49,6 +49,11 @@ pub(super) fn explain(error: &heed::Error, path: &Path) -> StoreError {
                 "this user may not use the session store in {path_text} ({error}): run as its owner, or give \
                  the folder and its files to this user"
             )),
+            // LMDB locks a byte for each process, at the place that its number says.
+            Some(rustix::io::Errno::AGAIN) => StoreError::Misuse(format!(
+                "the session store in {path_text} is used by another PID namespace (container), where a process \
+                 has this one's number: run all workers that share a folder in one"
+            )),
             _ => unavailable(path, error),
         },
         heed::Error::Mdb(MdbError::MapFull) => {

@@ -1,10 +1,13 @@
 //! The folder of an embedded store: made when it is missing, and refused where LMDB cannot work.
 //!
-//! In: a path. Out: the same without links, or what is wrong with it. Knows no LMDB call.
+//! In: a path. Out: the same without links, or what is wrong with it. Also gives LMDB's file of locks its
+//! place on the disk. Knows no LMDB call.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::super::StoreError;
@@ -47,6 +50,27 @@ pub(super) fn is_full(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < NEARLY_NOTHING)
 }
 
+/// Takes room on the disk for the places of all readers. LMDB leaves the file sparse and maps it: on a full disk,
+/// the first reader on a page that has no block yet would end the process with SIGBUS. The file's length stays
+/// as it is, since processes that have it open know it. Must not be called while this process has it open.
+#[cfg(target_os = "linux")]
+pub(super) fn reserve_locks(folder: &Path, readers: u32) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCKS))?;
+    let wanted = (u64::from(readers) * READER_BYTES + HEAD_BYTES).max(file.metadata()?.len());
+    match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, wanted) {
+        // A file system that cannot: nothing is worse than without.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+        reserved => Ok(reserved?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reserve_locks(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
 fn make(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
@@ -79,7 +103,18 @@ fn file_system(_: &Path) -> Option<(&'static str, bool)> {
 }
 
 /// The file whose presence tells a store from an empty folder.
-const DATA: &str = "data.mdb";
+pub(super) const DATA: &str = "data.mdb";
+
+#[cfg(target_os = "linux")]
+const LOCKS: &str = "lock.mdb";
+
+/// What LMDB takes for a reader.
+#[cfg(target_os = "linux")]
+const READER_BYTES: u64 = 64;
+
+/// More than LMDB puts before the readers.
+#[cfg(target_os = "linux")]
+const HEAD_BYTES: u64 = 4096;
 
 const NEARLY_NOTHING: u64 = 64 * 1024;
 

@@ -2,15 +2,17 @@
 //!
 //! In: ids and changes. Out: records. Owns the settings and the ways of asking: reads run where they are
 //! asked for, everything else goes through the writer of this process. Layout and locking are further down:
-//! `tables`, `environment`, `writer`.
+//! `tables`, `environment`, `turn`, `writer`.
 
 mod changes;
 mod check;
 mod environment;
 mod fault;
 mod folder;
+mod queue;
 mod shared;
 mod tables;
+mod turn;
 mod writer;
 
 use std::fmt;
@@ -25,9 +27,10 @@ use tokio::sync::oneshot;
 use self::fault::Fault;
 use self::shared::Shared;
 use self::tables::{Stored, Tables};
+use self::writer::Kind;
 use super::{Committed, Listed, Pending, Store, StoreError, Update, Updated};
 use crate::id::{Handle, Id};
-use crate::record::{Change, Record};
+use crate::record::{Change, Json, Record};
 use crate::time::Timestamp;
 
 /// Keeps sessions in a folder on this machine's disk: LMDB, a memory-mapped tree.
@@ -38,7 +41,8 @@ use crate::time::Timestamp;
 /// acknowledged is seen by every process at once and survives the death of any; what a power failure may cost
 /// is said by [`Durability`]. Ids are kept as their [handles](Id::handle): the file opens no session.
 ///
-/// The folder must be on a local disk and writable; it is made when it is missing, for its owner alone. Nothing
+/// The folder must be on a local disk and writable; it is made when it is missing, for its owner alone. All
+/// processes that use it must be in one PID namespace: not in two containers that share a volume. Nothing
 /// is opened until [`prepare`](Store::prepare) or the first use. Two of one folder in one process share its
 /// files, with the settings of whichever opened them first.
 pub struct Embedded {
@@ -64,6 +68,8 @@ struct Settings {
     path: PathBuf,
     create: bool,
     map_size: usize,
+    max_size: usize,
+    max_session_bytes: usize,
     durability: Durability,
     max_readers: u32,
     sweep_interval: Option<Duration>,
@@ -84,6 +90,8 @@ impl Embedded {
             path,
             create: true,
             map_size: DEFAULT_MAP_SIZE,
+            max_size: DEFAULT_MAX_SIZE,
+            max_session_bytes: 1024 * 1024,
             durability: Durability::default(),
             max_readers: 2048,
             sweep_interval: Some(Duration::from_secs(60)),
@@ -97,7 +105,25 @@ impl Embedded {
     /// for a moment.
     #[must_use]
     pub fn map_size(mut self, bytes: usize) -> Self {
-        self.settings.map_size = bytes.max(MAP_UNIT).div_ceil(MAP_UNIT).saturating_mul(MAP_UNIT);
+        self.settings.map_size = whole_units(bytes);
+        self
+    }
+
+    /// How large the data file may become, in bytes. Default: 16 GiB (nearly 4 GiB where addresses have 32 bits).
+    /// Beyond it, what would need more is a [`StoreError::Full`] that names the folder and this setting; reads
+    /// go on, and so does what takes sessions out, for which up to an eighth more is used. Give every process
+    /// the same.
+    #[must_use]
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.settings.max_size = whole_units(bytes);
+        self
+    }
+
+    /// How large a session may become as it is stored, in bytes. Default: 1 MiB. A write that would make it
+    /// larger is a [`StoreError::TooBig`]; what was stored before is read as ever.
+    #[must_use]
+    pub fn max_session_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_session_bytes = bytes;
         self
     }
 
@@ -109,7 +135,9 @@ impl Embedded {
     }
 
     /// How many threads of all processes together may read, one at least. Default: 2048. A thread that has
-    /// read keeps its place, 64 bytes, until it ends. Whoever opens the folder first decides.
+    /// read keeps its place, 64 bytes, until it ends, also while it reads nothing. For one too many, reads are a
+    /// [`StoreError::Unavailable`] that names this setting. Whoever opens the folder first decides; another
+    /// number takes effect when no process has it open.
     #[must_use]
     pub fn max_readers(mut self, threads: u32) -> Self {
         self.settings.max_readers = threads.max(1);
@@ -124,8 +152,11 @@ impl Embedded {
         self
     }
 
-    /// How long a request waits for its write to be kept. Default: 10 s. Then it has failed; the write may
-    /// still happen, unacknowledged. A process that is stopped while it writes keeps the others waiting.
+    /// How long a request waits for its write to be kept. Default: 10 s. Then it has failed. A write that was
+    /// begun by then may still happen, unacknowledged; one that was not is dropped. A write whose request was
+    /// cancelled earlier, because its client has gone, is done all the same, unless it waits that long. A
+    /// process that is stopped while it writes keeps the others' writes waiting, not their reads. At most
+    /// 16,384 writes with 64 MiB of values wait in a process; more are a [`StoreError::Unavailable`] at once.
     #[must_use]
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.settings.write_timeout = limit;
@@ -171,7 +202,7 @@ impl Embedded {
 
     /// Ends the session named `handle`, whoever it belongs to. `false` if there was none.
     pub fn end(&self, handle: Handle) -> Pending<'_, bool> {
-        self.write(move |tables, txn| changes::destroy(tables, txn, handle))
+        self.write(Kind::Frees, move |tables, txn| changes::destroy(tables, txn, handle))
     }
 
     /// How much address space the store has and how many bytes its file, for reports.
@@ -235,10 +266,12 @@ impl Embedded {
 
     fn write<'a, T: Send + 'static>(
         &'a self,
+        kind: Kind,
         work: impl FnMut(&Tables, &mut RwTxn<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Pending<'a, T> {
         Box::pin(async move {
-            let answer = self.open_aside().await?.writer()?.ask(work);
+            let writer = self.open_aside().await?.writer()?;
+            let answer = writer.ask(kind, self.settings.write_timeout, work)?;
             self.answered(answer).await
         })
     }
@@ -246,7 +279,7 @@ impl Embedded {
     async fn answered<T>(&self, answer: writer::Answer<T>) -> Result<T, StoreError> {
         match tokio::time::timeout(self.settings.write_timeout, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(self.failed("its thread has ended")),
+            Ok(Err(_)) => Err(self.failed("its writer has dropped this")),
             Err(_) => Err(self.failed("it has not answered in time")),
         }
     }
@@ -269,27 +302,27 @@ impl Store for Embedded {
 
     fn create(&self, id: Id, change: Change) -> Pending<'_, Committed> {
         let handle = id.handle();
-        self.write(move |tables, txn| changes::create(tables, txn, handle, &change))
+        self.write(kept(&change), move |tables, txn| changes::create(tables, txn, handle, &change))
     }
 
     fn commit(&self, id: Id, change: Change) -> Pending<'_, Committed> {
         let handle = id.handle();
-        self.write(move |tables, txn| changes::commit(tables, txn, handle, &change))
+        self.write(kept(&change), move |tables, txn| changes::commit(tables, txn, handle, &change))
     }
 
     fn renew(&self, from: Id, to: Id, change: Change) -> Pending<'_, Committed> {
         let handles = (from.handle(), to.handle());
-        self.write(move |tables, txn| changes::renew(tables, txn, handles, &change))
+        self.write(kept(&change), move |tables, txn| changes::renew(tables, txn, handles, &change))
     }
 
     fn update(&self, id: Id, update: Update) -> Pending<'_, Updated> {
         let handle = id.handle();
-        self.write(move |tables, txn| changes::update(tables, txn, handle, &update))
+        self.write(Kind::Keeps(0), move |tables, txn| changes::update(tables, txn, handle, &update))
     }
 
     fn touch(&self, id: Id, now: Timestamp, expires: Timestamp) -> Pending<'_, bool> {
         let handle = id.handle();
-        self.write(move |tables, txn| changes::touch(tables, txn, handle, (now, expires)))
+        self.write(Kind::Keeps(0), move |tables, txn| changes::touch(tables, txn, handle, (now, expires)))
     }
 
     fn destroy(&self, id: Id) -> Pending<'_, bool> {
@@ -297,26 +330,17 @@ impl Store for Embedded {
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str, now: Timestamp) -> Pending<'a, Vec<Listed>> {
-        self.read(move |tables, txn| {
-            let mut listed = Vec::new();
-            for handle in tables.handles_of(txn, user)? {
-                if let Some(stored) = tables.live(txn, handle, now)? {
-                    listed.push(Listed { handle, record: stored.decode(handle)? });
-                }
-            }
-            listed.sort_by_key(|listed| std::cmp::Reverse(listed.record.created));
-            Ok(listed)
-        })
+        self.read(move |tables, txn| changes::sessions_of(tables, txn, user, now))
     }
 
     fn destroy_all_of<'a>(&'a self, user: &'a str, except: Option<Handle>) -> Pending<'a, u64> {
         let user = user.to_owned();
-        self.write(move |tables, txn| changes::destroy_all_of(tables, txn, &user, except))
+        self.write(Kind::Frees, move |tables, txn| changes::destroy_all_of(tables, txn, &user, except))
     }
 
     fn revoke<'a>(&'a self, user: &'a str, handle: Handle) -> Pending<'a, bool> {
         let user = user.to_owned();
-        self.write(move |tables, txn| changes::revoke(tables, txn, &user, handle))
+        self.write(Kind::Frees, move |tables, txn| changes::revoke(tables, txn, &user, handle))
     }
 
     fn count(&self, now: Timestamp) -> Pending<'_, u64> {
@@ -332,7 +356,7 @@ impl Store for Embedded {
                 let step = move |tables: &Tables, txn: &mut RwTxn<'_>| {
                     changes::sweep(tables, txn, now, writer::SWEEP_STEP)
                 };
-                let swept = self.write(step).await?;
+                let swept = self.write(Kind::Frees, step).await?;
                 // A step that only moved entries says nothing about those behind them.
                 if swept.forgotten > 0 || !swept.more {
                     return Ok(swept.forgotten);
@@ -346,6 +370,15 @@ impl Store for Embedded {
     }
 }
 
+fn kept(change: &Change) -> Kind {
+    let size = |edit: &(Arc<str>, Option<Json>)| edit.0.len() + edit.1.as_deref().map_or(0, str::len);
+    Kind::Keeps(change.edits.iter().map(size).sum())
+}
+
+fn whole_units(bytes: usize) -> usize {
+    bytes.clamp(MAP_UNIT, usize::MAX - MAP_UNIT).div_ceil(MAP_UNIT) * MAP_UNIT
+}
+
 impl fmt::Debug for Embedded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Embedded").field("path", &self.settings.path).finish_non_exhaustive()
@@ -356,6 +389,8 @@ impl fmt::Debug for Embedded {
 const MAP_UNIT: usize = 64 * 1024;
 
 const DEFAULT_MAP_SIZE: usize = if usize::BITS < 64 { 128 << 20 } else { 1 << 30 };
+
+const DEFAULT_MAX_SIZE: usize = DEFAULT_MAP_SIZE.saturating_mul(if usize::BITS < 64 { 31 } else { 16 });
 
 #[cfg(test)]
 mod tests {
@@ -376,7 +411,7 @@ mod tests {
         let put = |tables: &Tables, txn: &mut RwTxn<'_>| {
             Ok(tables.meta.put(txn, b"schema", &2_u32.to_be_bytes())?)
         };
-        store.write(put).await.unwrap();
+        store.write(Kind::Keeps(0), put).await.unwrap();
         drop(store);
         let error = Embedded::open(folder.path()).unwrap().prepare(1).unwrap_err();
         assert!(matches!(error, StoreError::Misuse(_)), "{error:?}");
@@ -393,7 +428,7 @@ mod tests {
             bytes[tables::BUCKET_BYTES] = 9;
             Ok(tables.sessions.put(txn, handle.as_bytes(), &bytes)?)
         };
-        store.write(put).await.unwrap();
+        store.write(Kind::Keeps(0), put).await.unwrap();
         let error = store.load(&id, Timestamp(2)).await.unwrap_err();
         assert!(matches!(error, StoreError::Unreadable(_)), "{error:?}");
         assert!(error.to_string().contains(&handle.to_string()), "{error}");
@@ -402,6 +437,38 @@ mod tests {
         assert!(store.destroy(id.clone()).await.unwrap());
         assert_eq!(store.load(&id, Timestamp(2)).await.unwrap(), None);
         assert_eq!(store.contradictions().unwrap(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_left_out_of_its_users_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, id) = one_session(folder.path()).await;
+        let other = Id::random();
+        for id in [&id, &other] {
+            let user = Some(Some("ada".into()));
+            let change = Change { user, ..Change::nothing(Timestamp(1), Timestamp(50_000)) };
+            store.create(id.clone(), change).await.unwrap();
+        }
+        let handle = id.handle();
+        let put = move |tables: &Tables, txn: &mut RwTxn<'_>| {
+            let mut bytes = tables.find(txn, handle)?.unwrap().to_bytes();
+            bytes[tables::BUCKET_BYTES] = 9;
+            Ok(tables.sessions.put(txn, handle.as_bytes(), &bytes)?)
+        };
+        store.write(Kind::Keeps(0), put).await.unwrap();
+        let listed = store.sessions_of("ada", Timestamp(2)).await.unwrap();
+        assert_eq!(listed.iter().map(|listed| listed.handle).collect::<Vec<_>>(), [other.handle()]);
+    }
+
+    #[tokio::test]
+    async fn a_map_that_cannot_grow_stays_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, id) = one_session(folder.path()).await;
+        for _ in 0..3 {
+            assert!(store.open_here().unwrap().environment().grow_beyond_all_bounds());
+            assert!(store.load(&id, Timestamp(2)).await.unwrap().is_some());
+            assert!(store.touch(id.clone(), Timestamp(2), Timestamp(60_000)).await.unwrap());
+        }
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::super::StoreError;
 use super::environment::Environment;
 use super::fault::Fault;
 use super::tables::Tables;
-use super::writer::Writer;
+use super::writer::{Kind, Writer};
 use super::{Settings, folder};
 
 /// An environment and its writer. The last one to let go of it ends the writer and closes the files.
@@ -61,7 +61,8 @@ impl Shared {
     ) -> Result<T, StoreError> {
         let read = self.environment.read(work);
         if read.is_err() && self.environment.is_closed() {
-            drop(self.writer()?.ask(|_, _| Ok(()))); // whatever it is asked, it opens first
+            // Whatever it is asked, it opens first. Where too much waits, it is asked already.
+            drop(self.writer()?.ask(Kind::Frees, Duration::MAX, |_, _| Ok(())));
         }
         read
     }

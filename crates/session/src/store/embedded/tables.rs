@@ -33,6 +33,7 @@ pub(super) struct Tables {
     pub(super) by_user: Table,
     pub(super) by_expiry: Table,
     pub(super) meta: Table,
+    max_session_bytes: usize,
 }
 
 /// What `sessions` keeps under a handle.
@@ -52,11 +53,12 @@ impl Tables {
     pub(super) const COUNT: u32 = 4;
 
     /// Opens them, or makes those that are missing. Waits for writers only if some are.
-    pub(super) fn open(env: &Env<WithTls>) -> Result<Self, Fault> {
-        let tables = match Self::open_existing(env)? {
+    pub(super) fn open(env: &Env<WithTls>, max_session_bytes: usize) -> Result<Self, Fault> {
+        let [sessions, by_user, by_expiry, meta] = match Self::open_existing(env)? {
             Some(tables) => tables,
             None => Self::make(env)?,
         };
+        let tables = Self { sessions, by_user, by_expiry, meta, max_session_bytes };
         let txn = env.read_txn()?;
         let schema = tables.meta.get(&txn, SCHEMA_KEY)?.and_then(|bytes| bytes.first_chunk().copied());
         match schema.map(u32::from_be_bytes) {
@@ -73,7 +75,7 @@ impl Tables {
         }
     }
 
-    fn open_existing(env: &Env<WithTls>) -> heed::Result<Option<Self>> {
+    fn open_existing(env: &Env<WithTls>) -> heed::Result<Option<[Table; 4]>> {
         let opened = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
             let mut found = Vec::new();
             for (name, flags) in NAMES {
@@ -85,10 +87,10 @@ impl Tables {
                 Err(_) => CommitOrAbort::Abort(()),
             })
         })?;
-        Ok(opened.commit().map(Self::from_array))
+        Ok(opened.commit())
     }
 
-    fn make(env: &Env<WithTls>) -> heed::Result<Self> {
+    fn make(env: &Env<WithTls>) -> heed::Result<[Table; 4]> {
         let made = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
             let made = [
                 make(opener, txn, NAMES[0])?,
@@ -101,11 +103,19 @@ impl Tables {
             }
             Ok::<_, heed::Error>(CommitOrAbort::<_, heed::Error>::Commit(made))
         })?;
-        Result::from(made).map(Self::from_array)
+        Result::from(made)
     }
 
-    fn from_array([sessions, by_user, by_expiry, meta]: [Table; 4]) -> Self {
-        Self { sessions, by_user, by_expiry, meta }
+    /// The binary form of a record, with room for the bucket before it.
+    pub(super) fn binary(&self, record: &Record) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; BUCKET_BYTES];
+        codec::encode(record, &mut bytes);
+        match bytes.len() - BUCKET_BYTES {
+            size if size > self.max_session_bytes => {
+                Err(Fault::Work(StoreError::TooBig(size, self.max_session_bytes)))
+            }
+            _ => Ok(bytes),
+        }
     }
 
     /// What is kept for a session, expired or not.
@@ -132,8 +142,8 @@ impl Tables {
         Ok(stored.map(|stored| stored.indexed()))
     }
 
-    /// Keeps a session whose binary form is `bytes`, with room for the bucket before it ([`binary`] makes
-    /// it). `old`: what the indexes said of it before.
+    /// Keeps a session whose binary form is `bytes`, with room for the bucket before it ([`binary`](Tables::binary)
+    /// makes it). `old`: what the indexes said of it before.
     pub(super) fn put(
         &self,
         txn: &mut RwTxn<'_>,
@@ -264,16 +274,6 @@ fn make<'e>(
     options.name(name).flags(flags).create(txn)
 }
 
-/// The binary form of a record, with room for the bucket before it.
-pub(super) fn binary(record: &Record) -> Result<Vec<u8>, Fault> {
-    let mut bytes = vec![0; BUCKET_BYTES];
-    codec::encode(record, &mut bytes);
-    match bytes.len() {
-        size if size > MAX_BYTES => Err(Fault::Work(StoreError::TooBig(size, MAX_BYTES))),
-        _ => Ok(bytes),
-    }
-}
-
 /// The bucket of a moment: the sessions of some seconds share one.
 pub(super) const fn bucket_of(time: Timestamp) -> u64 {
     time.0 / BUCKET_MILLISECONDS
@@ -312,6 +312,3 @@ const NAMES: [(&str, DatabaseFlags); 4] = [
 ];
 const MAX_KEY_BYTES: usize = 511;
 const BUCKET_MILLISECONDS: u64 = 10_000;
-
-/// A session far beyond this is a mistake that would fill the disk.
-const MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -2,7 +2,7 @@
 //!
 //! In: pieces of work, from any thread. Out: what became of each, once it is kept. All that waits when a
 //! transaction begins shares it, and so the wait for the disk. Also sweeps, if no other process has done so
-//! lately. Knows nothing of what the work does.
+//! lately. What waits is bounded. Knows nothing of what the work does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,24 +15,40 @@ use tokio::sync::oneshot;
 
 use super::super::StoreError;
 use super::changes;
-use super::environment::{Environment, Failure};
+use super::environment::{Environment, Failure, Growth};
 use super::fault::{Fault, explain, is_fatal};
+use super::queue::{self, Load, Place};
 use super::tables::{SWEPT_KEY, Tables};
 use crate::time::Timestamp;
 
 /// The thread and the way to it. Dropping it lets the thread finish what waits, and waits for that.
 pub(super) struct Writer {
     jobs: Option<Sender<Box<dyn Job>>>,
+    load: Arc<Load>,
+    folder: String,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What an answer comes through.
 pub(super) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
+/// What a piece of work needs.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// Room, for about so many bytes of values.
+    Keeps(usize),
+    /// Nothing that it does not give back: it takes sessions out.
+    Frees,
+}
+
 /// A piece of work on its way through the writer.
 trait Job: Send {
     /// Does it. Only an error that spoils the whole transaction is one; it is run again then, or answered.
     fn run(&mut self, tables: &Tables, txn: &mut RwTxn<'_>) -> heed::Result<()>;
+    /// Whether it takes sessions out, and so may use the last pages.
+    fn frees(&self) -> bool;
+    /// Whether it should still be begun.
+    fn is_wanted(&self) -> bool;
     /// Says what became of it; `failure`: of the whole transaction.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
@@ -40,6 +56,10 @@ trait Job: Send {
 struct Asked<W, T> {
     work: W,
     outcome: Option<Result<T, StoreError>>,
+    frees: bool,
+    since: Instant,
+    limit: Duration,
+    place: Option<Place>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -57,7 +77,16 @@ where
         Ok(())
     }
 
+    fn frees(&self) -> bool {
+        self.frees
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed() || self.since.elapsed() < self.limit
+    }
+
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
+        drop(self.place);
         let outcome = failure.map_or(self.outcome, |error| Some(Err(error)));
         if let Some(outcome) = outcome {
             let _ = self.reply.send(outcome); // whoever asked may have gone
@@ -73,7 +102,8 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (jobs, waiting) = channel();
         let folder = environment.path().display().to_string();
-        let run = move || run(&environment, &waiting, sweep_interval);
+        let run =
+            move || Run { environment, waiting, sweep_interval, sweeping: false, failed_at: None }.run();
         let thread =
             thread::Builder::new().name("narae-sessions".to_owned()).spawn(run).map_err(|error| {
                 StoreError::unavailable(
@@ -81,20 +111,43 @@ impl Writer {
                     error,
                 )
             })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), load: Arc::default(), folder, thread: Some(thread) })
     }
 
-    /// Hands work over. It is done even if no one waits for the answer.
+    /// Hands work over. It is done even if no one waits for the answer any more, unless it is older than
+    /// `limit` before it was begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if too much waits already.
     pub(super) fn ask<T: Send + 'static>(
         &self,
+        kind: Kind,
+        limit: Duration,
         work: impl FnMut(&Tables, &mut RwTxn<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> Result<Answer<T>, StoreError> {
+        let (bytes, frees) = match kind {
+            Kind::Keeps(bytes) => (bytes, false),
+            Kind::Frees => (0, true),
+        };
+        let place = Place::take(&self.load, bytes).ok_or_else(|| {
+            StoreError::Unavailable(
+                format!(
+                    "the session store in {} cannot keep up: {} writes or {} bytes wait already",
+                    self.folder,
+                    queue::MAX_JOBS,
+                    queue::MAX_BYTES
+                ),
+                None,
+            )
+        })?;
         let (reply, answer) = oneshot::channel();
+        let since = Instant::now();
         if let Some(jobs) = &self.jobs {
             // If the thread is gone, so is the reply, and the answer says so.
-            let _ = jobs.send(Box::new(Asked { work, outcome: None, reply }));
+            let place = Some(place);
+            let _ = jobs.send(Box::new(Asked { work, outcome: None, frees, since, limit, place, reply }));
         }
-        answer
+        Ok(answer)
     }
 }
 
@@ -109,74 +162,143 @@ impl Drop for Writer {
     }
 }
 
-fn run(environment: &Environment, waiting: &Receiver<Box<dyn Job>>, sweep_interval: Option<Duration>) {
-    let mut sweeping = false;
-    let mut failed_at: Option<Instant> = None; // of the last sweep
-    let mut batch = Vec::new();
-    loop {
-        let until_sweep = |interval: Duration| match failed_at {
-            Some(failed_at) if failed_at.elapsed() < interval => interval - failed_at.elapsed(),
-            _ => until_due(environment, interval),
-        };
-        let next = match sweep_interval {
-            _ if sweeping => waiting.try_recv().map_err(|error| match error {
+/// What the thread knows.
+struct Run {
+    environment: Arc<Environment>,
+    waiting: Receiver<Box<dyn Job>>,
+    sweep_interval: Option<Duration>,
+    /// A sweep has begun and is not over.
+    sweeping: bool,
+    /// When the last sweep failed.
+    failed_at: Option<Instant>,
+}
+
+impl Run {
+    /// Until there is no way any more to hand work over.
+    fn run(mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.step())) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => {
+                    // The jobs of this step are dropped, which is an answer.
+                    self.sweeping = false;
+                    self.failed_at = Some(Instant::now());
+                    let path = self.environment.path().display();
+                    tracing::error!(%path, "the writer of the session store panicked, and goes on");
+                }
+            }
+        }
+    }
+
+    /// Waits for the next thing to do and does it. `false` if nothing can come any more.
+    fn step(&mut self) -> bool {
+        let next = match self.sweep_interval {
+            _ if self.sweeping => self.waiting.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
                 TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
             }),
-            Some(interval) => waiting.recv_timeout(until_sweep(interval)),
-            None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(interval) => self.waiting.recv_timeout(self.until_sweep(interval)),
+            None => self.waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
             Ok(job) => {
-                batch.push(job);
-                batch.extend(waiting.try_iter().take(MAX_BATCH - 1));
-                commit(environment, std::mem::take(&mut batch));
+                let mut batch = vec![job];
+                batch.extend(self.waiting.try_iter().take(MAX_BATCH - 1));
+                commit(&self.environment, batch);
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return false,
         }
-        if let Some(interval) = sweep_interval
-            && (sweeping || until_sweep(interval).is_zero())
+        if let Some(interval) = self.sweep_interval
+            && (self.sweeping || self.until_sweep(interval).is_zero())
         {
-            let swept = sweep(environment, interval, sweeping);
-            failed_at = swept.is_none().then(Instant::now);
-            sweeping = swept.is_some_and(|swept| swept.more);
+            let swept = sweep(&self.environment, interval, self.sweeping);
+            self.failed_at = swept.is_none().then(Instant::now);
+            self.sweeping = swept.is_some_and(|swept| swept.more);
         }
+        true
+    }
+
+    /// How long it is until a sweep should be tried. Zero if it should be now.
+    fn until_sweep(&self, interval: Duration) -> Duration {
+        let rest = self.failed_at.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed()));
+        if rest.is_zero() { until_due(&self.environment, interval) } else { rest }
     }
 }
 
-/// Runs the jobs in one transaction and answers them.
-fn commit(environment: &Environment, mut batch: Vec<Box<dyn Job>>) {
+/// Runs the jobs in one transaction and answers them. Those that nobody wants any more are left out.
+fn commit(environment: &Environment, batch: Vec<Box<dyn Job>>) {
+    let mut is_lent = false;
+    commit_with(environment, batch, &mut is_lent);
+    if is_lent {
+        environment.take_back_reserve();
+    }
+}
+
+/// `is_lent`: whether the last pages, which are for jobs that take sessions out, are in use.
+fn commit_with(environment: &Environment, mut batch: Vec<Box<dyn Job>>, is_lent: &mut bool) {
+    let mut is_reopened = false;
     for _ in 0..MAX_GROWTHS {
         let size = environment.map_size();
-        let run =
-            |tables: &Tables, txn: &mut RwTxn<'_>| batch.iter_mut().try_for_each(|job| job.run(tables, txn));
-        match catch_unwind(AssertUnwindSafe(|| environment.write(run))) {
+        // Called when no other process writes any more, which may have taken long.
+        let run = |tables: &Tables, txn: &mut RwTxn<'_>| {
+            batch.iter_mut().filter(|job| job.is_wanted()).try_for_each(|job| job.run(tables, txn))
+        };
+        let failure = match catch_unwind(AssertUnwindSafe(|| environment.write(run))) {
             Ok(Ok(())) => return batch.into_iter().for_each(|job| job.answer(None)),
-            Ok(Err(Failure::Lmdb(heed::Error::Mdb(MdbError::MapFull)))) => environment.grow(size),
+            Ok(Err(Failure::Lmdb(heed::Error::Mdb(MdbError::MapFull)))) => match environment.grow(size) {
+                Growth::Done => continue,
+                Growth::AtLimit if !*is_lent => {
+                    let (freeing, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.frees());
+                    answer_all(others, &environment.limit_reached());
+                    if freeing.is_empty() {
+                        return;
+                    }
+                    batch = freeing;
+                    *is_lent = true;
+                    environment.lend_reserve();
+                    continue;
+                }
+                Growth::AtLimit => environment.limit_reached(),
+                Growth::Refused(error) => {
+                    let path = environment.path().display();
+                    StoreError::Full(format!("{path}: the system gives no more addresses: {error}"))
+                }
+            },
             Ok(Err(Failure::Lmdb(heed::Error::Mdb(MdbError::TxnFull)))) if batch.len() > 1 => {
                 return batch.into_iter().for_each(|job| commit(environment, vec![job]));
             }
             Ok(Err(Failure::Lmdb(error))) => {
-                batch.into_iter().for_each(|job| job.answer(Some(explain(&error, environment.path()))));
+                answer_all(batch, &explain(&error, environment.path()));
                 return recover(environment, &error);
             }
-            Ok(Err(Failure::Closed)) => match environment.reopen() {
-                Ok(()) => {}
-                Err(error) => {
-                    let why = error.to_string();
-                    let failure = || Some(StoreError::Unavailable(why.clone(), None));
-                    return batch.into_iter().for_each(|job| job.answer(failure()));
+            Ok(Err(Failure::Closed)) if !is_reopened => match environment.reopen() {
+                Ok(()) => {
+                    is_reopened = true;
+                    continue;
                 }
+                Err(error) => error,
             },
-            Err(_) => {
-                let failure = || Some(failed(environment, "its writer panicked"));
-                return batch.into_iter().for_each(|job| job.answer(failure()));
-            }
-        }
+            Ok(Err(Failure::Closed)) => failed(environment, "it broke again as soon as it was reopened"),
+            Err(_) => failed(environment, "its writer panicked"),
+        };
+        return answer_all(batch, &failure);
     }
-    let failure = || Some(failed(environment, "its map grew and was still full"));
-    batch.into_iter().for_each(|job| job.answer(failure()));
+    answer_all(batch, &failed(environment, "its map grew and was still full"));
+}
+
+/// Gives every job the same error.
+fn answer_all(batch: Vec<Box<dyn Job>>, failure: &StoreError) {
+    for job in batch {
+        let failure = match failure {
+            StoreError::Full(what) => StoreError::Full(what.clone()),
+            StoreError::Unreadable(what) => StoreError::Unreadable(what.clone()),
+            StoreError::Misuse(what) => StoreError::Misuse(what.clone()),
+            other => StoreError::Unavailable(other.to_string(), None),
+        };
+        job.answer(Some(failure));
+    }
 }
 
 fn recover(environment: &Environment, error: &heed::Error) {
@@ -223,7 +345,9 @@ fn sweep(environment: &Environment, interval: Duration, began: bool) -> Option<c
         }
         changes::sweep(tables, txn, now, SWEEP_STEP)
     };
-    commit(environment, vec![Box::new(Asked { work, outcome: None, reply })]);
+    let (since, limit) = (Instant::now(), Duration::MAX);
+    let job = Asked { work, outcome: None, frees: true, since, limit, place: None, reply };
+    commit(environment, vec![Box::new(job)]);
     answer.try_recv().ok()?.ok()
 }
 
