@@ -8,7 +8,7 @@
 //!
 //! Browsers do not tell ports of one host apart, so the cookie goes to both; in production a proxy sends some
 //! paths to one and some to the other. The Express application (express 5, express-session 1.19, connect-redis
-//! 9, redis 6), with the same routes:
+//! 9, redis 5), with the same routes:
 //!
 //! ```js
 //! import express from "express";

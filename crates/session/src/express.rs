@@ -23,6 +23,9 @@ pub(crate) struct Stored {
     pub(crate) expires: Option<Timestamp>,
     /// Node wrote `expires: false`.
     expires_is_false: bool,
+    /// Keys that are no text (half of a pair of surrogates), as they stand in the JSON, by the name that
+    /// they have here.
+    odd_keys: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// A record to be stored.
@@ -60,7 +63,9 @@ pub(crate) fn decode(text: &str, user_key: &str) -> Result<Option<(Record, Store
     let mut stored = Stored::default();
     let mut values = Values::default();
     let mut cookie = None;
-    for (key, json) in members {
+    let keys: Vec<Option<Arc<str>>> = members.iter().map(|(raw, _)| key_text(raw)).collect();
+    for ((raw, json), text) in members.into_iter().zip(&keys) {
+        let key = text.clone().unwrap_or_else(|| stored.odd_key(raw, &keys));
         if &*key == COOKIE {
             if cookie.is_none() {
                 stored.before = values.iter().map(|(key, _)| key.into()).collect();
@@ -99,11 +104,11 @@ pub(crate) fn encode(record: &Record, stored: &Stored, expires: Timestamp) -> St
         push_member(&mut text, key, json);
     }
     for (key, json) in &named[..place] {
-        push_member(&mut text, key, json);
+        stored.push_value(&mut text, key, json);
     }
     push_member(&mut text, COOKIE, &stored.cookie_object(expires));
     for (key, json) in &named[place..] {
-        push_member(&mut text, key, json);
+        stored.push_value(&mut text, key, json);
     }
     text.push('}');
     text
@@ -144,7 +149,13 @@ pub(crate) fn apply(
                 .into(),
         ));
     }
+    // Here who is logged in is one of the values, but it is not the handlers' to clear.
+    let user = if change.clear { record.values.remove(user_key) } else { None };
     change.apply(&mut record);
+    let is_named = change.edits.iter().any(|(key, _)| **key == *user_key);
+    if let Some(user) = user.filter(|_| !is_named) {
+        record.values.set(user_key, user);
+    }
     match &change.user {
         Some(Some(user)) => {
             let json = serde_json::to_string(&**user).unwrap_or_default();
@@ -214,7 +225,8 @@ impl Stored {
     fn read_cookie(&mut self, json: &str) -> Result<MaxAge, String> {
         let Members(members) =
             serde_json::from_str(json).map_err(|_| "its \"cookie\" is not an object".to_owned())?;
-        for (key, json) in members {
+        for (raw, json) in members {
+            let key = key_text(raw).unwrap_or_default();
             match COOKIE_KEYS.iter().position(|known| *known == &*key) {
                 Some(EXPIRES) => {
                     self.expires_is_false = &*json == "false";
@@ -239,8 +251,34 @@ impl Stored {
         }
     }
 
+    /// A name for a key that is no text: one that none of `keys` has.
+    fn odd_key(&mut self, raw: &str, keys: &[Option<Arc<str>>]) -> Arc<str> {
+        if let Some((name, _)) = self.odd_keys.iter().find(|(_, known)| **known == *raw) {
+            return Arc::clone(name);
+        }
+        let mut name = serde_json::from_str::<String>(&without_halves(raw)).unwrap_or_default();
+        while keys
+            .iter()
+            .flatten()
+            .chain(self.odd_keys.iter().map(|(name, _)| name))
+            .any(|key| **key == *name)
+        {
+            name.push(char::REPLACEMENT_CHARACTER);
+        }
+        let name: Arc<str> = name.into();
+        self.odd_keys.push((Arc::clone(&name), raw.into()));
+        name
+    }
+
+    fn push_value(&self, text: &mut String, key: &str, json: &str) {
+        match self.odd_keys.iter().find(|(name, _)| **name == *key) {
+            Some((_, raw)) => push_raw_member(text, raw, json),
+            None => push_member(text, key, json),
+        }
+    }
+
     /// Whether the session has an expiry that requests move.
-    fn has_age(&self) -> bool {
+    pub(crate) fn has_age(&self) -> bool {
         !matches!(self.attributes[ORIGINAL_MAX_AGE].as_deref(), None | Some("null" | "false"))
     }
 
@@ -263,24 +301,24 @@ impl Stored {
     }
 }
 
-/// The members of an object in their order, values as they are written.
-struct Members(Vec<(Arc<str>, Json)>);
+/// The members of an object in their order, keys and values as they are written.
+struct Members<'de>(Vec<(&'de str, Json)>);
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
 
         impl<'de> Visitor<'de> for Object {
-            type Value = Members;
+            type Value = Members<'de>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    members.push((key.into(), map.next_value::<&RawValue>()?.get().into()));
+                while let Some(key) = map.next_key::<&RawValue>()? {
+                    members.push((key.get(), map.next_value::<&RawValue>()?.get().into()));
                 }
                 Ok(Members(members))
             }
@@ -290,13 +328,61 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
+/// The key that stands as `raw` in the JSON. `None`: half of a pair of surrogates is in it, which JavaScript's
+/// texts may hold, and no text here can.
+fn key_text(raw: &str) -> Option<Arc<str>> {
+    serde_json::from_str::<String>(raw).ok().map(Arc::from)
+}
+
 fn push_member(text: &mut String, key: &str, json: &str) {
+    push_raw_member(text, &serde_json::to_string(key).unwrap_or_default(), json);
+}
+
+fn push_raw_member(text: &mut String, key: &str, json: &str) {
     if !text.ends_with('{') {
         text.push(',');
     }
-    text.push_str(&serde_json::to_string(key).unwrap_or_default());
+    text.push_str(key);
     text.push(':');
     text.push_str(json);
+}
+
+/// JSON text with `\ufffd` in place of each half of a pair of surrogates.
+fn without_halves(raw: &str) -> String {
+    let unit = |at: usize| {
+        let digits = raw.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut text, mut at) = (String::with_capacity(raw.len()), 0);
+    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
+        let taken = match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                text.push_str("\\ufffd");
+                at += 6;
+                continue;
+            }
+            (Some(_), _) => 6,
+            _ if rest.starts_with('\\') => 2,
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        text.push_str(raw.get(at..at + taken).unwrap_or_default());
+        at += taken;
+    }
+    text
+}
+
+/// Refuses a name for the key of the user that express-session needs for itself.
+///
+/// # Errors
+/// [`StoreError::Misuse`] with the name.
+pub(crate) fn check_user_key(key: &str) -> Result<(), StoreError> {
+    if key == COOKIE || DROPPED.contains(&key) {
+        return Err(StoreError::Misuse(format!(
+            "user_key({key:?}) cannot be: express-session keeps something of its own under that name; use another"
+        )));
+    }
+    Ok(())
 }
 
 /// The number that JavaScript takes `key` for: such keys come first in an object, in order.
@@ -367,6 +453,9 @@ fn iso(time: Timestamp) -> String {
 }
 
 const COOKIE: &str = "cookie";
+
+/// Names of express-session's own methods: it drops them from a record that it reads.
+const DROPPED: [&str; 8] = ["id", "req", "save", "touch", "reload", "destroy", "regenerate", "resetMaxAge"];
 
 /// The keys of the `cookie` object, in Node's order.
 const COOKIE_KEYS: [&str; 9] = [
@@ -515,6 +604,35 @@ mod tests {
         let mut change = Change::nothing(Timestamp(1), Timestamp(2));
         change.edits.push(("cookie".into(), Some("1".into())));
         assert!(matches!(create(&change, "user"), Err(StoreError::Misuse(_))));
+    }
+
+    #[test]
+    fn keys_that_are_no_text_stay_as_they_are() {
+        let record = concat!(
+            r#"{"\\ud83d":1,"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"#,
+            r#""\ud83d":1,"a":"\ud83d","�":2,"x\udc00\ud800y":[3],"😀":4}"#
+        );
+        assert_eq!(rewritten(record), record);
+        let (read, stored) = decode(record, "user").unwrap().unwrap();
+        assert_eq!(read.values.len(), 6);
+        let mut change = Change::nothing(Timestamp(1), Timestamp(2));
+        change.edits.push(("b".into(), Some("2".into())));
+        let written = apply(&change, read, stored, "user").unwrap().text;
+        assert_eq!(written, format!("{},\"b\":2}}", &record[..record.len() - 1]));
+    }
+
+    #[test]
+    fn clearing_leaves_who_is_logged_in() {
+        let text = r#"{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"user":"tobi","a":1}"#;
+        let clear = Change { clear: true, ..Change::nothing(Timestamp(1), Timestamp(2)) };
+        let written = |change: &Change| {
+            let (record, stored) = decode(text, "user").unwrap().unwrap();
+            apply(change, record, stored, "user").unwrap().text
+        };
+        assert_eq!(written(&clear), text.replace(",\"a\":1", ""));
+        let empty = text.replace(",\"user\":\"tobi\",\"a\":1", "");
+        assert_eq!(written(&Change { user: Some(None), ..clear.clone() }), empty);
+        assert_eq!(written(&Change { edits: vec![("user".into(), None)], ..clear }), empty);
     }
 
     #[test]

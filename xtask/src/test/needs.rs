@@ -143,7 +143,7 @@ impl Found {
     fn look() -> Self {
         let node = in_path(&["node", "nodejs"]).filter(|node| {
             let version = output(Command::new(node).arg("--version"));
-            version.as_deref().and_then(major_version) >= Some(18)
+            version.as_deref().and_then(major_version) >= Some(OLDEST_NODE)
         });
         let modules = ["-c", "import requests, httpx, h2"];
         // Another Python may come first in PATH and lack the system's modules.
@@ -159,7 +159,7 @@ impl Found {
                 .flatten()
                 .find(|python| output(Command::new(python).args(modules)).is_some()),
             has_redis: in_path(&["redis-server"]).is_some() && in_path(&["redis-cli"]).is_some(),
-            has_postgresql: in_path(&["postgres"]).is_some()
+            has_postgresql: (in_path(&["postgres"]).is_some() && in_path(&["initdb"]).is_some())
                 || has_versioned(Path::new(POSTGRESQL), "bin/postgres"),
         }
     }
@@ -269,6 +269,9 @@ fn has_http2(text: &str) -> bool {
     let features = text.lines().filter_map(|line| line.strip_prefix("Features:"));
     features.flat_map(str::split_whitespace).any(|feature| feature == "HTTP2")
 }
+
+/// The one of Debian 12. The tests' npm packages must do with it.
+pub(super) const OLDEST_NODE: u32 = 18;
 
 /// Where Debian puts PostgreSQL, which is not in PATH there.
 const POSTGRESQL: &str = "/usr/lib/postgresql";

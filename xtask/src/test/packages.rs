@@ -48,8 +48,11 @@ const INSTALLED: &str = "node_modules/.package-lock.json";
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::{Duration, SystemTime};
 
+    use super::super::NPM_FOLDERS;
+    use super::super::needs::OLDEST_NODE;
     use super::is_stale;
 
     #[test]
@@ -61,5 +64,21 @@ mod tests {
         assert!(!is_stale(Some(early), Some(late)));
         assert!(!is_stale(Some(early), Some(early)));
         assert!(!is_stale(None, None));
+    }
+
+    /// What each package says of Node, in the lock: `"node": "^18.18.0 || >=20"`, the oldest first.
+    #[test]
+    fn every_package_does_with_the_oldest_node() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        for folder in NPM_FOLDERS {
+            let lock = std::fs::read_to_string(top.join(folder).join("package-lock.json")).expect("a lock");
+            let ranges = lock.lines().filter_map(|line| line.trim().strip_prefix("\"node\": \""));
+            for range in ranges {
+                let number = range.trim_start_matches(|before: char| !before.is_ascii_digit());
+                let number = number.split(|after: char| !after.is_ascii_digit()).next();
+                let major: u32 = number.and_then(|number| number.parse().ok()).expect("a version");
+                assert!(major <= OLDEST_NODE, "a package in {folder} needs Node {range}");
+            }
+        }
     }
 }

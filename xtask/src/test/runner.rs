@@ -74,8 +74,10 @@ fn jobs(has_nextest: bool, filters: &[String], color: bool) -> [Job; 2] {
             summary: Outcome::of_libtest,
         }
     };
-    let examples =
-        Job { arguments: words(&["test", "--doc", "--workspace"], &["--"]), summary: Outcome::of_libtest };
+    let examples = Job {
+        arguments: words(&[&["test", "--doc"][..], &all].concat(), &["--"]),
+        summary: Outcome::of_libtest,
+    };
     [targets, examples]
 }
 
@@ -118,13 +120,17 @@ fn pass_on(
     outcome
 }
 
-/// Tests that need programs from outside are built only with this.
-const FEATURES: &str =
-    "narae-cli/outside-programs,narae-session/outside-programs,narae-session/postgres,narae-session/redis";
+/// What no package has by itself: tests that need programs from outside, and the stores that they use.
+const FEATURES: &str = "narae/compression,narae-bench-app/stores,narae-cli/outside-programs,narae-examples/outside-programs,\
+    narae-session/outside-programs,narae-session/postgres,narae-session/redis";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
     use std::process::Command;
+
+    use toml::{Table, Value};
 
     use super::{FEATURES, Outcome, jobs, pass_on, stream};
 
@@ -141,7 +147,7 @@ mod tests {
             &[],
             [
                 "nextest run --workspace --features FEATURES --color=never --no-fail-fast",
-                "test --doc --workspace --color=never --no-fail-fast",
+                "test --doc --workspace --features FEATURES --color=never --no-fail-fast",
             ],
         );
         check(
@@ -149,9 +155,68 @@ mod tests {
             &[],
             [
                 "test --tests --workspace --features FEATURES --color=never --no-fail-fast",
-                "test --doc --workspace --color=never --no-fail-fast",
+                "test --doc --workspace --features FEATURES --color=never --no-fail-fast",
             ],
         );
+    }
+
+    /// Each package's features, as the `Cargo.toml`s of the workspace have them.
+    fn features_of_the_workspace() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        let read = |folder: &Path| -> Option<Table> {
+            std::fs::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()
+        };
+        let workspace = read(top).expect("the workspace's manifest");
+        let members = workspace["workspace"]["members"].as_array().expect("a list");
+        let folders = members.iter().flat_map(|member| {
+            let member = member.as_str().expect("a path");
+            match member.strip_suffix("/*") {
+                Some(parent) => {
+                    let entries = top.join(parent).read_dir().expect("a folder");
+                    entries.map(|entry| entry.expect("an entry").path()).collect()
+                }
+                None => vec![top.join(member)],
+            }
+        });
+        let named = |manifest: Table| {
+            let name = manifest["package"]["name"].as_str().expect("a name").to_owned();
+            let features = manifest.get("features").cloned().map(Value::try_into);
+            (name, features.transpose().expect("features").unwrap_or_default())
+        };
+        folders.filter_map(|folder| read(&folder)).map(named).collect()
+    }
+
+    #[test]
+    fn every_feature_of_every_package_is_on() {
+        let known = features_of_the_workspace();
+        let has =
+            |package: &str, feature: &str| known.get(package).is_some_and(|all| all.contains_key(feature));
+        let mut on = BTreeSet::new();
+        let mut reached: Vec<(String, String)> =
+            known.keys().map(|name| (name.clone(), "default".into())).collect();
+        for feature in FEATURES.split(',') {
+            let (package, feature) = feature.split_once('/').expect("package/feature");
+            assert!(has(package, feature), "{package} has no feature {feature}");
+            reached.push((package.into(), feature.into()));
+        }
+        while let Some((package, feature)) = reached.pop() {
+            if !on.insert((package.clone(), feature.clone())) {
+                continue;
+            }
+            let implied = known.get(&package).and_then(|all| all.get(&feature)).into_iter().flatten();
+            reached.extend(implied.map(|implied| match implied.split_once('/') {
+                Some((other, feature)) => (other.to_owned(), feature.to_owned()),
+                None => (package.clone(), implied.clone()),
+            }));
+        }
+        for (package, features) in &known {
+            for feature in features.keys() {
+                assert!(
+                    on.contains(&(package.clone(), feature.clone())),
+                    "{package}/{feature} is tested nowhere"
+                );
+            }
+        }
     }
 
     #[test]
@@ -162,7 +227,7 @@ mod tests {
             [
                 "nextest run --workspace --features FEATURES --color=never --no-fail-fast \
                  --no-tests=pass -- router cookie",
-                "test --doc --workspace --color=never --no-fail-fast -- router cookie",
+                "test --doc --workspace --features FEATURES --color=never --no-fail-fast -- router cookie",
             ],
         );
     }

@@ -33,9 +33,9 @@ impl IntoSetCookie for Result<SetCookie, Error> {
 impl<N: AsRef<str>, V: AsRef<str>> IntoSetCookie for (N, V) {
     fn into_set_cookie(self) -> Result<SetCookie, Error> {
         let name = self.0.as_ref();
-        let promises_secure = ["__Host-", "__Secure-"].iter().any(|prefix| {
-            name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        });
+        let promises_secure = ["__Host-", "__Secure-"]
+            .iter()
+            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
         let cookie = SetCookie::new(name, self.1.as_ref())?.path("/")?;
         Ok(cookie.http_only(true).same_site(SameSite::Lax).secure(promises_secure))
     }

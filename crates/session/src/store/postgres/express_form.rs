@@ -4,17 +4,17 @@
 //! writes it within one transaction, so this program loses nothing; Node, which writes whole records, may
 //! still overwrite what happened while its handler ran.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::super::turns::Turns;
 use super::super::{Committed, Update, Updated};
 use super::fault::Fault;
 use super::names::Names;
 use super::pool::{Lease, Pools};
-use super::turns::Turns;
 use crate::express::{self, Edited, Stored, Written};
 use crate::id::Id;
-use crate::record::{Change, MaxAge, Record};
+use crate::record::{Change, Record};
 use crate::time::Timestamp;
 
 /// The statements on one table.
@@ -31,10 +31,12 @@ pub(super) struct ExpressForm {
     ttl: Duration,
     user_key: String,
     turns: Turns,
+    longest_turn: Duration,
+    warned: Mutex<Option<Instant>>,
 }
 
 impl ExpressForm {
-    pub(super) fn new(names: &Names, ttl: Duration, user_key: String) -> Self {
+    pub(super) fn new(names: &Names, ttl: Duration, user_key: String, longest_turn: Duration) -> Self {
         let sql = |text: &str| text.replace("$table", &names.table);
         Self {
             load: sql(LOAD),
@@ -50,7 +52,9 @@ impl ExpressForm {
             sweep: sql(SWEEP),
             ttl,
             user_key,
-            turns: Turns::new(),
+            turns: Turns::default(),
+            longest_turn,
+            warned: Mutex::default(),
         }
     }
 
@@ -84,11 +88,9 @@ impl ExpressForm {
         to: Option<&Id>,
         change: &Change,
     ) -> Result<Committed, Fault> {
-        let _turn = self.turns.take(id.handle()).await;
+        let _turn = self.turns.take(id.handle(), self.longest_turn).await;
         let mut lease = pools.lease().await?;
-        let rows = lease.begin(&self.lock, &[&id.as_str(), &seconds(change.now)]).await?;
-        let Some((record, stored)) = self.read(id, &rows)? else {
-            lease.roll_back().await?;
+        let Some((record, stored)) = self.lock(&mut lease, id, change.now).await? else {
             return Ok(Committed::Gone);
         };
         let written = match express::apply(change, record, stored, &self.user_key) {
@@ -114,11 +116,9 @@ impl ExpressForm {
         id: &Id,
         update: &Update,
     ) -> Result<Updated, Fault> {
-        let _turn = self.turns.take(id.handle()).await;
+        let _turn = self.turns.take(id.handle(), self.longest_turn).await;
         let mut lease = pools.lease().await?;
-        let rows = lease.begin(&self.lock, &[&id.as_str(), &seconds(update.now)]).await?;
-        let Some((record, stored)) = self.read(id, &rows)? else {
-            lease.roll_back().await?;
+        let Some((record, stored)) = self.lock(&mut lease, id, update.now).await? else {
             return Ok(Updated::Gone);
         };
         match express::edit(update, record, stored, &self.user_key) {
@@ -146,15 +146,8 @@ impl ExpressForm {
         now: Timestamp,
         expires: Timestamp,
     ) -> Result<bool, Fault> {
-        let touch = [seconds(expires), seconds(now)];
-        let rows = lease.query(&self.touch, &[&id.as_str(), &touch[0], &touch[1]]).await?;
-        let Some(row) = rows.first() else { return Ok(false) };
-        let decoded = express::decode(row.try_get("sess")?, &self.user_key);
-        if matches!(decoded, Ok(Some((Record { max_age: MaxAge::BrowserSession, .. }, _)))) {
-            let expire = seconds(now.after(self.ttl));
-            lease.query(&self.touch, &[&id.as_str(), &expire, &touch[1]]).await?;
-        }
-        Ok(true)
+        let [aged, ageless, now] = [expires, now.after(self.ttl), now].map(seconds);
+        Ok(lease.execute(&self.touch, &[&id.as_str(), &aged, &ageless, &now]).await? > 0)
     }
 
     pub(super) async fn destroy(&self, lease: &mut Lease, id: &Id) -> Result<bool, Fault> {
@@ -162,13 +155,27 @@ impl ExpressForm {
     }
 
     pub(super) async fn count(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
-        let rows = lease.query(&self.count, &[&seconds(now)]).await?;
-        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        Ok(count.unsigned_abs())
+        lease.count(&self.count, &[&seconds(now)]).await
     }
 
     pub(super) async fn sweep(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
         lease.execute(&self.sweep, &[&seconds(now), &super::SWEPT_AT_ONCE]).await
+    }
+
+    /// Begins a transaction with the record, which nobody else can change until it ends. `None`: there is no
+    /// such session, and no transaction.
+    async fn lock(
+        &self,
+        lease: &mut Lease,
+        id: &Id,
+        now: Timestamp,
+    ) -> Result<Option<(Record, Stored)>, Fault> {
+        let rows = lease.begin(&self.lock, &[&id.as_str(), &seconds(now)]).await?;
+        let found = self.read(id, &rows)?;
+        if found.is_none() {
+            lease.roll_back().await?;
+        }
+        Ok(found)
     }
 
     /// What the row holds. A record that is none counts as missing: Node would fail for ever.
@@ -176,16 +183,32 @@ impl ExpressForm {
         let Some(row) = rows.first() else { return Ok(None) };
         match express::decode(row.try_get("sess")?, &self.user_key) {
             Ok(Some((mut record, stored))) => {
-                let expire: i64 = row.try_get("expire")?;
-                record.expires = Timestamp(u64::try_from(expire).unwrap_or(0));
+                let expire: Option<i64> = row.try_get("expire")?;
+                record.expires =
+                    expire.map_or(Timestamp::MAX, |time| Timestamp(u64::try_from(time).unwrap_or(0)));
                 Ok(Some((record, stored)))
             }
             Ok(None) => Ok(None),
             Err(why) => {
-                tracing::warn!(session = %id.handle(), "a stored session counts as missing: {why}");
+                if self.may_warn() {
+                    tracing::warn!(
+                        session = %id.handle(),
+                        "a stored session counts as missing, and perhaps others do within a minute: {why}"
+                    );
+                }
                 Ok(None)
             }
         }
+    }
+
+    /// Whether the last warning was a minute ago: whoever sends a broken session's id fills no disk.
+    fn may_warn(&self) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = warned.is_none_or(|warned| warned.elapsed() >= BETWEEN_WARNINGS);
+        if may {
+            *warned = Some(Instant::now());
+        }
+        may
     }
 
     fn expire(&self, written: &Written, now: Timestamp) -> f64 {
@@ -196,18 +219,41 @@ impl ExpressForm {
 /// Whole seconds, rounded up, for `to_timestamp`: exact, since they are far below 2^53.
 #[expect(clippy::cast_precision_loss)]
 fn seconds(time: Timestamp) -> f64 {
-    time.0.div_ceil(1000) as f64
+    time.min(Timestamp::MAX).0.div_ceil(1000) as f64
 }
 
-const LOAD: &str = "SELECT sess::text AS sess,
-    floor(extract(epoch FROM expire::timestamptz) * 1000)::bigint AS expire
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
+
+/// `infinity` has no number of seconds: `expire` is null then.
+const LOAD: &str = "SELECT sess::text AS sess, CASE WHEN isfinite(expire)
+        THEN floor(extract(epoch FROM expire::timestamptz) * 1000)::bigint END AS expire
     FROM $table WHERE sid = $1 AND expire >= to_timestamp($2)";
 
 const CREATE: &str = "INSERT INTO $table (sid, sess, expire) VALUES ($1, $2::text::json, to_timestamp($3))
     ON CONFLICT (sid) DO UPDATE SET sess = EXCLUDED.sess, expire = EXCLUDED.expire";
 
-const TOUCH: &str = "UPDATE $table SET expire = to_timestamp($2)
-    WHERE sid = $1 AND expire >= to_timestamp($3) RETURNING sess::text AS sess";
+/// Until the first time if the session has an age, until the second if it has none, which is what `null`, `false`
+/// and nothing mean. Escapes are taken out before anything is looked up: PostgreSQL's operators refuse a whole
+/// record in which there is a `\u0000` or half a surrogate pair.
+const TOUCH: &str = r"UPDATE $table SET expire = to_timestamp(CASE WHEN COALESCE(
+        regexp_replace(sess::text, '\\\\|\\u[0-9a-fA-F]{4}', '_', 'g')::json->'cookie'->>'originalMaxAge',
+        'false') = 'false' THEN $3::float8 ELSE $2::float8 END)
+    WHERE sid = $1 AND expire >= to_timestamp($4)";
 
 const SWEEP: &str = "DELETE FROM $table WHERE sid = ANY (ARRAY(
     SELECT sid FROM $table WHERE expire < to_timestamp($1) LIMIT $2 FOR UPDATE SKIP LOCKED))";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_sessions_are_warned_of_once_a_minute() {
+        let names = Names::new(None, "session").expect("names");
+        let form = ExpressForm::new(&names, Duration::ZERO, "user".into(), Duration::ZERO);
+        assert!(form.may_warn() && !form.may_warn());
+        let warned = Instant::now().checked_sub(BETWEEN_WARNINGS);
+        *form.warned.lock().expect("no panic") = warned;
+        assert!(form.may_warn() && !form.may_warn());
+    }
+}

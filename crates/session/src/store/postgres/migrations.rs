@@ -1,11 +1,56 @@
-//! [`migrate`]: makes the tables that a store needs, once, however many processes start at the same time.
+//! [`ready`]: makes the tables that a store needs, once, however many processes start at the same time.
 //!
 //! In: a connection and the names. Out: tables of the version that this program knows. Forward only: a later
-//! version than this program's is an error, since it would write what the later program no longer reads.
+//! version than this program's is an error, since it would write what the later program no longer reads. Has
+//! a time limit of its own: what takes longer than a request may wait would else never be done.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
+
+use super::Core;
 use super::fault::Fault;
 use super::names::Names;
 use super::pool::Lease;
+use crate::time::milliseconds;
+
+/// Whether the tables are as this program needs them.
+#[derive(Default)]
+pub(super) struct Migration {
+    is_done: AtomicBool,
+    /// Held by the one attempt that there is at a time.
+    attempt: Arc<Mutex<()>>,
+}
+
+/// Returns when the tables are there. Whoever stops waiting does not stop the attempt.
+///
+/// # Errors
+/// Why the tables cannot be had; the next one who asks tries again.
+pub(super) async fn ready(core: &Arc<Core>) -> Result<(), Fault> {
+    let migration = &core.migration;
+    if migration.is_done.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let turn = Arc::clone(&migration.attempt).lock_owned().await;
+    if migration.is_done.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let (tell, told) = oneshot::channel();
+    let core = Arc::clone(core);
+    tokio::spawn(async move {
+        let result = timeout(LIMIT, core.migrate()).await.unwrap_or(Err(Fault::Response(LIMIT)));
+        core.migration.is_done.store(result.is_ok(), Ordering::Release);
+        drop(turn);
+        if let Err(Err(fault)) = tell.send(result) {
+            tracing::warn!("the tables of the sessions could not be made: {}", fault.at(&core.server));
+        }
+    });
+    // It says nothing only if its runtime ends.
+    told.await.unwrap_or(Err(Fault::Closed))
+}
 
 /// Brings narae's own table to the version that this program knows. `may_create`: else it only looks.
 ///
@@ -24,7 +69,7 @@ pub(super) async fn migrate(lease: &mut Lease, names: &Names, may_create: bool) 
             STEPS.len()
         )));
     }
-    lease.begin("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    begin(lease).await?;
     lease.batch(&CREATE_VERSIONS.replace("$versions", &names.versions)).await?;
     // Another process may have been faster, until the lock was had.
     let found = version(lease, names).await?;
@@ -45,10 +90,17 @@ pub(super) async fn create_express(lease: &mut Lease, names: &Names) -> Result<(
     if exists(lease, &names.table).await? {
         return Ok(());
     }
-    lease.begin("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    begin(lease).await?;
     // Not asked again: until it is told to lock something, a connection answers `to_regclass` from memory.
     lease.batch(&EXPRESS.replace("$table", &names.table)).await?;
     lease.commit("SELECT", &[]).await?;
+    Ok(())
+}
+
+/// Begins a transaction with time enough, and waits until no other process makes tables.
+async fn begin(lease: &mut Lease) -> Result<(), Fault> {
+    lease.begin(ALLOW_TIME, &[&milliseconds(LIMIT).to_string()]).await?;
+    lease.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     Ok(())
 }
 
@@ -80,6 +132,13 @@ async fn exists(lease: &mut Lease, table: &str) -> Result<bool, Fault> {
 
 /// `narae`, in ASCII: the key of the advisory lock.
 const LOCK: i64 = 0x6e_61_72_61_65;
+
+/// Longest wait for the lock and all steps together.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// For this transaction alone.
+const ALLOW_TIME: &str = "SELECT set_config('statement_timeout', $1, true),
+    set_config('idle_in_transaction_session_timeout', $1, true)";
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS $versions (
     table_name text PRIMARY KEY,

@@ -3,6 +3,9 @@
 //! In: ids and changes. Out: records. Owns the settings and the time limit around everything; `pool` has the
 //! connections, `own` and `express_form` the statements of the two forms, `migrations` the tables.
 
+mod address;
+mod channel_binding;
+mod connection;
 mod express_form;
 mod fault;
 mod migrations;
@@ -11,25 +14,25 @@ mod own;
 mod pool;
 mod sweeper;
 mod tls;
-mod turns;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
 
+use self::address::Address;
+use self::connection::Target;
 use self::express_form::ExpressForm;
 use self::fault::Fault;
+use self::migrations::Migration;
 use self::names::{Names, literal};
 use self::own::Own;
-use self::pool::{Pools, Target};
+use self::pool::Pools;
 use self::sweeper::Sweeping;
 use self::tls::Connector;
 use super::{Abilities, Committed, Listed, Pending, Store, StoreError, Update, Updated};
+use crate::express;
 use crate::id::{Handle, Id};
 use crate::record::{Change, Record};
 use crate::time::{Timestamp, milliseconds};
@@ -44,15 +47,15 @@ use crate::time::{Timestamp, milliseconds};
 /// serves. While the server is down or does not answer, everything is an error within
 /// [`response_timeout`](Postgres::response_timeout), and works again by itself afterwards. A pooler in between
 /// (PgBouncer) must leave a connection to one client (`pool_mode = session`): statements stay prepared on it.
+/// A connection is closed when nobody used it for 5 minutes, and has no greatest age. The password is read
+/// once: to change it, add a second role or reload with the new one before the old one ends.
 pub struct Postgres {
     settings: Settings,
     core: OnceLock<Result<Arc<Core>, String>>,
 }
 
 struct Settings {
-    config: Config,
-    /// Names host and database, without the password.
-    server: String,
+    address: Address,
     schema: Option<String>,
     table: Option<String>,
     pool_size: usize,
@@ -74,7 +77,7 @@ struct Core {
     names: Names,
     form: Form,
     may_create: bool,
-    is_migrated: OnceCell<()>,
+    migration: Migration,
     response_timeout: Duration,
     sweep_interval: Option<Duration>,
     sweeping: Sweeping,
@@ -91,32 +94,17 @@ impl Postgres {
     ///
     /// With `?sslmode=require` connections are encrypted, and the server's certificate and name are checked:
     /// against the [root certificate](Postgres::root_certificate), or what the system trusts. Without, they
-    /// are not encrypted.
+    /// are not encrypted. With `channel_binding=require` the password is of use to that server alone.
+    ///
+    /// Of several hosts (`host1:5432,host2:5432`) the one is asked first that answered last, and each has its
+    /// share of the [time](Postgres::connect_timeout); `target_session_attrs=read-write` passes standbys by.
     ///
     /// # Errors
     /// [`StoreError::Misuse`] if `url` cannot be read or names no host.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        // Nothing of what was found goes into the message: a part of a password may look like anything.
-        let unreadable = || {
-            StoreError::Misuse(
-                "the address of PostgreSQL cannot be read; it is like \
-                 postgres://user:password@host:5432/database, and characters such as @ / ? # % in a password \
-                 are percent-encoded"
-                    .into(),
-            )
-        };
-        let strict = url.replace("sslmode=verify-full", "sslmode=require");
-        let mut config: Config = strict.parse().map_err(|_| unreadable())?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(unreadable());
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("narae");
-        }
         Ok(Self {
             settings: Settings {
-                server: server(&config),
-                config,
+                address: Address::parse(url)?,
                 schema: None,
                 table: None,
                 pool_size: 8,
@@ -156,7 +144,7 @@ impl Postgres {
         self
     }
 
-    /// Longest wait for a new connection. Default: 2 s.
+    /// Longest wait for a new connection, whichever host it leads to. Default: 2 s.
     #[must_use]
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
@@ -179,14 +167,17 @@ impl Postgres {
     }
 
     /// Whether the table is made if it is missing. Default: yes; no in the form of Express, as there.
+    ///
+    /// Making or changing it is no part of a request: it has 10 minutes, and requests meanwhile are errors
+    /// after their own time limit.
     #[must_use]
     pub const fn create_table_if_missing(mut self, create: bool) -> Self {
         self.settings.may_create = Some(create);
         self
     }
 
-    /// How often each process forgets expired sessions, between half and one and a half times this. Default:
-    /// 15 minutes. `None`: never.
+    /// How often each process forgets expired sessions, between half and one and a half times this, but not
+    /// more than once a second. Default: 15 minutes. `None`: never.
     #[must_use]
     pub const fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
         self.settings.sweep_interval = interval;
@@ -249,31 +240,33 @@ impl Settings {
     fn core(&self) -> Result<Core, String> {
         let default = if self.is_express { "session" } else { "narae_sessions" };
         let names = Names::new(self.schema.as_deref(), self.table.as_deref().unwrap_or(default))?;
+        // Then the row's lock decides, and there must be time for that.
+        let longest_turn = self.response_timeout / 2;
         let form = if self.is_express {
-            Form::Express(ExpressForm::new(&names, self.ttl, self.user_key.clone()))
+            express::check_user_key(&self.user_key).map_err(|error| error.to_string())?;
+            Form::Express(ExpressForm::new(&names, self.ttl, self.user_key.clone(), longest_turn))
         } else {
-            Form::Own(Own::new(&names))
+            Form::Own(Own::new(&names, longest_turn))
         };
-        let mut config = self.config.clone();
-        let is_encrypted = self.root_certificate.is_some() || config.get_ssl_mode() == SslMode::Require;
-        config.ssl_mode(if is_encrypted { SslMode::Require } else { SslMode::Disable });
+        let server = self.address.name.clone();
+        let is_encrypted = self.root_certificate.is_some() || self.address.is_encrypted();
         let roots = self.root_certificate.as_deref();
         let connector = is_encrypted.then(|| Connector::new(roots)).transpose();
-        let connector = connector.map_err(|why| format!("{}: the root certificate: {why}", self.server))?;
-        let target = Target {
-            config,
+        let connector = connector.map_err(|why| format!("{server}: the root certificate: {why}"))?;
+        let target = Target::new(
+            self.address.configs(is_encrypted)?,
             connector,
-            greeting: self.greeting(),
-            connect_timeout: self.connect_timeout,
-            response_timeout: self.response_timeout,
-        };
+            self.greeting(),
+            self.connect_timeout,
+            self.response_timeout,
+        );
         Ok(Core {
-            server: self.server.clone(),
+            server,
             pools: Pools::new(target, self.pool_size),
             names,
             form,
             may_create: self.may_create.unwrap_or(!self.is_express),
-            is_migrated: OnceCell::new(),
+            migration: Migration::default(),
             response_timeout: self.response_timeout,
             sweep_interval: self.sweep_interval,
             sweeping: Sweeping::default(),
@@ -296,9 +289,12 @@ impl Settings {
 }
 
 impl Core {
-    async fn run<T>(&self, step: impl AsyncFnOnce(&Core) -> Result<T, Fault>) -> Result<T, StoreError> {
+    async fn run<T>(
+        self: &Arc<Self>,
+        step: impl AsyncFnOnce(&Core) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         let work = async {
-            self.is_migrated.get_or_try_init(|| self.migrate()).await?;
+            migrations::ready(self).await?;
             step(self).await
         };
         let limit = self.response_timeout;
@@ -309,13 +305,10 @@ impl Core {
     }
 
     async fn migrate(&self) -> Result<(), Fault> {
+        let mut lease = self.pools.lease().await?;
         match self.form {
-            Form::Own(_) => {
-                migrations::migrate(&mut self.pools.lease().await?, &self.names, self.may_create).await
-            }
-            Form::Express(_) if self.may_create => {
-                migrations::create_express(&mut self.pools.lease().await?, &self.names).await
-            }
+            Form::Own(_) => migrations::migrate(&mut lease, &self.names, self.may_create).await,
+            Form::Express(_) if self.may_create => migrations::create_express(&mut lease, &self.names).await,
             Form::Express(_) => Ok(()),
         }
     }
@@ -335,7 +328,7 @@ impl Core {
         }
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<u64, StoreError> {
         self.run(async |core| {
             let mut lease = core.pools.lease().await?;
             match &core.form {
@@ -459,27 +452,8 @@ impl Store for Postgres {
 /// Shows where the sessions are, and no password.
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("server", &self.settings.server).finish_non_exhaustive()
+        f.debug_struct("Postgres").field("server", &self.settings.address.name).finish_non_exhaustive()
     }
-}
-
-/// Names the hosts and the database.
-fn server(config: &Config) -> String {
-    let ports = config.get_ports();
-    let port = |place: usize| ports.get(place).or_else(|| ports.last()).copied().unwrap_or(5432);
-    let name = |host: &Host| match host {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(path) => path.display().to_string(),
-    };
-    let mut hosts: Vec<String> = config.get_hosts().iter().map(name).collect();
-    if hosts.is_empty() {
-        hosts = config.get_hostaddrs().iter().map(ToString::to_string).collect();
-    }
-    let places: Vec<String> =
-        hosts.into_iter().enumerate().map(|(place, host)| format!("{host}:{}", port(place))).collect();
-    let database = config.get_dbname().or_else(|| config.get_user()).unwrap_or("the user's");
-    format!("PostgreSQL at {}, database {database}", places.join(", "))
 }
 
 /// How many sessions one statement forgets at most.

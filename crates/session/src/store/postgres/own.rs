@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use tokio_postgres::Row;
 
+use super::super::turns::Turns;
 use super::super::{Committed, Listed, Update, Updated};
 use super::fault::Fault;
 use super::names::Names;
 use super::pool::{Lease, Pools};
-use super::turns::Turns;
 use crate::id::{Handle, Id};
 use crate::record::{Change, MaxAge, Record, Values};
 use crate::time::Timestamp;
@@ -34,10 +35,11 @@ pub(super) struct Own {
     count: String,
     sweep: String,
     turns: Turns,
+    longest_turn: Duration,
 }
 
 impl Own {
-    pub(super) fn new(names: &Names) -> Self {
+    pub(super) fn new(names: &Names, longest_turn: Duration) -> Self {
         let sql = |text: &str| text.replace("$table", &names.table);
         Self {
             load: sql(&format!("SELECT {COLUMNS} FROM $table WHERE handle = $1 AND expires > $2")),
@@ -46,9 +48,8 @@ impl Own {
             renew: sql(&CHANGE.replace("$renamed", "handle = $12, ")),
             lock_key: sql("SELECT data->>$3 FROM $table WHERE handle = $1 AND expires > $2 FOR UPDATE"),
             write_key: sql(WRITE_KEY),
-            touch: sql(
-                "UPDATE $table SET expires = $3, seen = GREATEST(seen, $2) WHERE handle = $1 AND expires > $2",
-            ),
+            touch: sql("UPDATE $table SET expires = GREATEST(expires, $3), seen = GREATEST(seen, $2)
+                 WHERE handle = $1 AND expires > $2"),
             destroy: sql("DELETE FROM $table WHERE handle = $1"),
             sessions_of: sql(&format!(
                 "SELECT {COLUMNS}, handle FROM $table WHERE user_id = $1 AND expires > $2
@@ -58,7 +59,8 @@ impl Own {
             revoke: sql("DELETE FROM $table WHERE user_id = $1 AND handle = $2"),
             count: sql("SELECT count(*) FROM $table WHERE expires > $1"),
             sweep: sql(SWEEP),
-            turns: Turns::new(),
+            turns: Turns::default(),
+            longest_turn,
         }
     }
 
@@ -149,7 +151,7 @@ impl Own {
     ) -> Result<Updated, Fault> {
         refuse_nul(&update.key)?;
         let handle = id.handle();
-        let _turn = self.turns.take(handle).await;
+        let _turn = self.turns.take(handle, self.longest_turn).await;
         let mut lease = pools.lease().await?;
         let (handle, now, key) = (bytes(&handle), column(update.now), &*update.key);
         let rows = lease.begin(&self.lock_key, &[&handle, &now, &key]).await?;
@@ -223,9 +225,7 @@ impl Own {
     }
 
     pub(super) async fn count(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
-        let rows = lease.query(&self.count, &[&column(now)]).await?;
-        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        Ok(count.unsigned_abs())
+        lease.count(&self.count, &[&column(now)]).await
     }
 
     pub(super) async fn sweep(&self, lease: &mut Lease, now: Timestamp) -> Result<u64, Fault> {
@@ -331,18 +331,19 @@ const CREATE: &str = "INSERT INTO $table (handle, user_id, created, seen, expire
     version = EXCLUDED.version";
 
 /// PostgreSQL reads the row again when another statement has changed it meanwhile, so the change is made on
-/// what is there.
+/// what is there. The expiry is as [`Change::expiry_after`] says.
 const CHANGE: &str = "UPDATE $table SET $renamed
     data = (CASE WHEN $3 THEN '{}'::jsonb ELSE data - $4::text[] END) || $5::text::jsonb,
     user_id = CASE WHEN $6 THEN $7 ELSE user_id END,
     max_age = CASE WHEN $8 THEN $9 ELSE max_age END,
-    created = COALESCE($10, created), seen = GREATEST(seen, $2), expires = $11, version = version + 1
+    created = COALESCE($10, created), seen = GREATEST(seen, $2),
+    expires = CASE WHEN $8 OR $10 IS NOT NULL THEN $11 ELSE GREATEST(expires, $11) END, version = version + 1
     WHERE handle = $1 AND expires > $2";
 
 const WRITE_KEY: &str = "UPDATE $table SET
     data = CASE WHEN $4::text IS NULL THEN data - $3::text
            ELSE data || jsonb_build_object($3::text, $4::text) END,
-    seen = GREATEST(seen, $2), expires = $5, version = version + 1
+    seen = GREATEST(seen, $2), expires = GREATEST(expires, $5), version = version + 1
     WHERE handle = $1";
 
 const SWEEP: &str = "DELETE FROM $table WHERE handle = ANY (ARRAY(

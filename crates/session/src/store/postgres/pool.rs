@@ -1,6 +1,6 @@
 //! [`Pools`]: connections to one server, a few for every runtime that asks.
 //!
-//! In: the server's address. Out: a [`Lease`] on a connection, for one task at a time. A connection is served
+//! In: how to reach the server. Out: a [`Lease`] on a connection, for one task at a time. A connection is served
 //! by the runtime that opened it, so no other uses it: a busy runtime would hold up the rest, and one that
 //! ended would never answer. Knows no table and no session.
 
@@ -11,22 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
+use super::connection::{Connection, Target};
 use super::fault::Fault;
-use super::tls::Connector;
-
-/// How to reach the server.
-pub(super) struct Target {
-    pub(super) config: Config,
-    pub(super) connector: Option<Connector>,
-    /// Statements for every new connection.
-    pub(super) greeting: String,
-    pub(super) connect_timeout: Duration,
-    pub(super) response_timeout: Duration,
-}
 
 /// The connections of every runtime.
 pub(super) struct Pools {
@@ -65,7 +54,7 @@ impl Pools {
         let pool = Arc::new(Pool {
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(self.size)),
-            response_timeout: self.target.response_timeout,
+            target: Arc::clone(&self.target),
         });
         pools.insert(id, Arc::clone(&pool));
         drop(pools);
@@ -98,7 +87,7 @@ struct Pool {
     /// The last one used is used first, so that spare ones grow old and are closed.
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
-    response_timeout: Duration,
+    target: Arc<Target>,
 }
 
 impl Pool {
@@ -109,52 +98,22 @@ impl Pool {
         idle.pop()
     }
 
+    /// Takes back a connection in the middle of something: when the server has answered that and the last
+    /// words it is as good as before, else it is closed.
+    async fn end(&self, connection: Connection, last_words: Option<&str>) {
+        let limit = self.target.response_timeout;
+        let Some(last_words) = last_words else { return connection.close(&self.target, limit).await };
+        match timeout(limit, connection.client.batch_execute(last_words)).await {
+            Ok(Ok(())) => self.put_back(connection),
+            _ => connection.close(&self.target, Duration::ZERO).await,
+        }
+    }
+
     fn put_back(&self, mut connection: Connection) {
         if !connection.client.is_closed() {
             connection.used = Instant::now();
             lock(&self.idle).push(connection);
         }
-    }
-}
-
-/// A connection and what was prepared on it.
-struct Connection {
-    client: Client,
-    statements: HashMap<Box<str>, Statement>,
-    used: Instant,
-}
-
-impl Connection {
-    async fn open(target: &Target) -> Result<Self, Fault> {
-        timeout(target.connect_timeout, Self::open_slowly(target))
-            .await
-            .unwrap_or(Err(Fault::Connect(target.connect_timeout)))
-    }
-
-    async fn open_slowly(target: &Target) -> Result<Self, Fault> {
-        let client = match &target.connector {
-            Some(connector) if target.config.get_ssl_mode() != SslMode::Disable => {
-                let (client, connection) = target.config.connect(connector.clone()).await?;
-                tokio::spawn(connection);
-                client
-            }
-            _ => {
-                let (client, connection) = target.config.connect(NoTls).await?;
-                tokio::spawn(connection);
-                client
-            }
-        };
-        client.batch_execute(&target.greeting).await?;
-        Ok(Self { client, statements: HashMap::new(), used: Instant::now() })
-    }
-
-    async fn prepare(&mut self, sql: &str) -> Result<Statement, Fault> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok(statement.clone());
-        }
-        let statement = self.client.prepare(sql).await?;
-        self.statements.insert(sql.into(), statement.clone());
-        Ok(statement)
     }
 }
 
@@ -189,6 +148,13 @@ impl Lease {
             Ok(connection.client.query(&statement, parameters).await?)
         })
         .await
+    }
+
+    /// Runs a statement that counts.
+    pub(super) async fn count(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Fault> {
+        let rows = self.query(sql, parameters).await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(count.unsigned_abs())
     }
 
     /// Runs a statement that gives no rows. Gives how many it changed.
@@ -283,17 +249,16 @@ impl Drop for Lease {
         let Some(connection) = self.connection.take() else { return };
         let last_words = match self.state {
             State::Sound => return self.pool.put_back(connection),
-            State::Broken => return,
-            State::Waiting => "",
-            State::InTransaction => "ROLLBACK",
+            State::Broken => None,
+            State::Waiting => Some(""),
+            State::InTransaction => Some("ROLLBACK"),
         };
+        // The permit is kept until the connection is sound again or gone on the server too: a server that
+        // answers nothing must not be given ever more of them.
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                let answered = connection.client.batch_execute(last_words);
-                if let Ok(Ok(())) = timeout(pool.response_timeout, answered).await {
-                    pool.put_back(connection);
-                }
+                pool.end(connection, last_words).await;
                 drop(permit);
             });
         }

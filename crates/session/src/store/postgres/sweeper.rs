@@ -44,12 +44,13 @@ async fn sweep(core: &Arc<Core>) {
     }
 }
 
-/// Half to one and a half times `interval`, as connect-pg-simple does it.
+/// Half to one and a half times `interval`, as connect-pg-simple does it; a second at least.
 fn jittered(interval: Duration) -> Duration {
     let mut random = [0];
     // Without random numbers all sweep at the same time, which is no harm.
     let _ = rand::fill(&mut random);
-    interval / 2 + interval * u32::from(random[0]) / u32::from(u8::MAX)
+    let part = (interval / u32::from(u8::MAX)).saturating_mul(random[0].into());
+    (interval / 2).saturating_add(part).max(SHORTEST)
 }
 
 /// Dropped when the sweeping ends, also with its runtime: the next runtime that uses the store takes over.
@@ -61,6 +62,24 @@ impl Drop for Sweeper {
     fn drop(&mut self) {
         if let Some(core) = self.core.upgrade() {
             core.sweeping.0.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Between two sweeps, however short the interval is.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interval_is_one() {
+        assert_eq!(jittered(Duration::ZERO), SHORTEST);
+        assert!(jittered(Duration::MAX) >= Duration::MAX / 2);
+        let minute = Duration::from_secs(60);
+        for _ in 0..1000 {
+            assert!((minute / 2..=minute + minute / 2).contains(&jittered(minute)));
         }
     }
 }

@@ -18,6 +18,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::channel_binding::server_end_point;
+
 /// Makes TLS connections.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -83,12 +85,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     }
 }
 
-/// A stream inside TLS. Without channel binding: the certificate is checked, which protects from the same.
+/// A stream inside TLS.
 pub(super) struct Encrypted<S>(RustlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let (_, connection) = self.0.get_ref();
+        let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+        let data = certificate.and_then(|certificate| server_end_point(certificate));
+        data.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
@@ -17,8 +17,8 @@ use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind,
-    TlsCertificates, Value,
+    IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind, TlsCertificates,
+    Value,
 };
 use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+use super::fault;
 use super::script::Script;
 use crate::store::StoreError;
 
@@ -67,6 +68,12 @@ impl Target {
 
     /// Checks what can be checked without a connection.
     pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.response_timeout.is_zero() || self.connect_timeout.is_zero() {
+            return Err(StoreError::Misuse(
+                "a time limit of zero leaves Redis no time to answer: give the time limits some seconds"
+                    .into(),
+            ));
+        }
         let is_tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         if self.root_certificate.is_some() && !self.nodes.iter().all(is_tls) {
             return Err(StoreError::Misuse(
@@ -91,6 +98,8 @@ impl Target {
             let builder = ClusterClient::builder(self.nodes.clone())
                 .connection_timeout(self.connect_timeout)
                 .response_timeout(self.response_timeout)
+                // Commands are sent again here, and only where that does no harm.
+                .retries(0)
                 .tcp_settings(TcpSettings::default().set_nodelay(true));
             let builder = match certificates {
                 Some(certificates) => builder.certs(certificates),
@@ -185,24 +194,11 @@ impl Connections {
         self.target.response_timeout
     }
 
-    /// Sends a command and gives its reply.
+    /// Sends a command and gives its reply. It must do no harm if it is done twice.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let mut connection = self.connection().await?;
-        let reply = match &mut connection.kind {
-            Kind::Single(single) => command.query_async(single).await,
-            Kind::Cluster(cluster) => command.query_async(cluster).await,
-        };
-        reply.map_err(|error| self.failure(&connection, error))
-    }
-
-    /// Sends commands about one key at once.
-    pub(super) async fn query_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
-        let mut connection = self.connection().await?;
-        let reply = match &mut connection.kind {
-            Kind::Single(single) => commands.query_async(single).await,
-            Kind::Cluster(cluster) => commands.query_async(cluster).await,
-        };
-        reply.map_err(|error| self.failure(&connection, error))
+        let reply = self.send(&mut connection, command, Twice::Harmless).await;
+        self.read(reply.map_err(|error| self.failure(&connection, &error))?)
     }
 
     /// Runs a script; sends its text only if the server does not know it.
@@ -211,20 +207,78 @@ impl Connections {
         script: &Script,
         keys: &[&[u8]],
         arguments: &[impl AsRef<[u8]>],
+        twice: Twice,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().await?;
         for known in [true, false] {
             let command = script.command(known, keys, arguments);
-            let reply = match &mut connection.kind {
-                Kind::Single(single) => command.query_async(single).await,
-                Kind::Cluster(cluster) => command.query_async(cluster).await,
-            };
-            match reply {
+            match self.send(&mut connection, &command, twice).await {
                 Err(error) if known && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
-                reply => return reply.map_err(|error| self.failure(&connection, error)),
+                Err(error) => return Err(self.failure(&connection, &error)),
+                Ok(reply) => return self.read(reply),
             }
         }
         Err(StoreError::Unavailable(format!("{} takes no scripts", self.target.address()), None))
+    }
+
+    /// An answer of another form is no fault of the connection.
+    fn read<T: FromRedisValue>(&self, reply: Value) -> Result<T, StoreError> {
+        T::from_redis_value(reply).map_err(|_| {
+            StoreError::Unreadable(format!("{}: what is there is none of narae's", self.target.address()))
+        })
+    }
+
+    async fn send(
+        &self,
+        connection: &mut Connection,
+        command: &Cmd,
+        twice: Twice,
+    ) -> Result<Value, RedisError> {
+        match &mut connection.kind {
+            Kind::Single(single) => {
+                let mut waiting = Waiting {
+                    ended: Arc::clone(&connection.ended),
+                    since: Instant::now(),
+                    patience: self.target.response_timeout / 2,
+                    is_over: false,
+                };
+                let reply = command.query_async(single).await;
+                waiting.is_over = true;
+                reply
+            }
+            Kind::Cluster(cluster) => self.send_to_cluster(cluster, command, twice).await,
+        }
+    }
+
+    /// Sends a command to where its key is, however often that moves. The client's own way of doing so would
+    /// repeat a command too whose reply was lost with a connection.
+    async fn send_to_cluster(
+        &self,
+        cluster: &mut ClusterConnection,
+        command: &Cmd,
+        twice: Twice,
+    ) -> Result<Value, RedisError> {
+        let began = Instant::now();
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let mut error = match command.query_async(cluster).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::Server(ServerErrorKind::Ask) {
+                error = match ask_node(cluster, command, &error).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(error) => error,
+                };
+            }
+            let is_lost = error.is_io_error() && error.is_connection_dropped();
+            let again = fault::is_refusal(&error) || (is_lost && matches!(twice, Twice::Harmless));
+            if !again || began.elapsed() >= self.target.response_timeout {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
     }
 
     /// Sends a command to every master. `command` makes it from what the node answered last; `None`: it is
@@ -260,9 +314,8 @@ impl Connections {
         let Kind::Cluster(cluster) = &mut connection.kind else { return self.query(&command).await };
         let node = SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port };
         let reply = cluster.route_command(command, RoutingInfo::SingleNode(node)).await;
-        reply
-            .and_then(|value| T::from_redis_value(value).map_err(RedisError::from))
-            .map_err(|error| self.failure(&connection, error))
+        let reply = reply.and_then(Value::extract_error);
+        self.read(reply.map_err(|error| self.failure(&connection, &error))?)
     }
 
     /// The masters that hold slots.
@@ -325,32 +378,88 @@ impl Connections {
         runtime.spawn(async move {
             let ended = Arc::new(AtomicBool::new(false));
             // A cluster's client asks one node after the other.
-            let limit = if target.is_cluster { target.connect_timeout * 2 } else { target.connect_timeout };
+            let times = if target.is_cluster { 2 } else { 1 };
+            let limit = target.connect_timeout.saturating_mul(times);
             let connected = timeout(limit, target.connect(Arc::clone(&ended))).await;
             let _ = outcome.send(Some(match connected {
                 Ok(Ok(kind)) => Ok(Connection { kind, ended }),
-                Ok(Err(error)) => Err(error.to_string().into()),
+                Ok(Err(error)) => Err(fault::text(&error).into()),
                 Err(_) => Err(format!("no connection within {limit:?}").into()),
             }));
         });
         attempt
     }
 
-    fn failure(&self, connection: &Connection, error: RedisError) -> StoreError {
-        let is_single = matches!(connection.kind, Kind::Single(_));
-        if error.is_unrecoverable_error() || (is_single && (error.is_io_error() || error.is_timeout())) {
+    /// No answer came within the limit for the whole of a method.
+    pub(super) fn too_slow(&self) -> StoreError {
+        let (address, limit) = (self.target.address(), self.target.response_timeout);
+        StoreError::Unavailable(format!("{address}: no answer within {limit:?}"), None)
+    }
+
+    fn failure(&self, connection: &Connection, error: &RedisError) -> StoreError {
+        let is_of_no_use = match connection.kind {
+            Kind::Single(_) => {
+                error.is_unrecoverable_error()
+                    || error.is_io_error()
+                    || error.is_timeout()
+                    || fault::is_no_master(error)
+            }
+            // It mends itself while it has a node left, and the sessions on other nodes do not wait for that.
+            Kind::Cluster(_) => fault::is_cluster_lost(error),
+        };
+        if is_of_no_use {
             connection.ended.store(true, Ordering::Relaxed);
         }
         let address = self.target.address();
-        if error.code() == Some("OOM") {
-            return StoreError::Full(format!("{address}: {error}"));
+        if fault::is_full(error) {
+            return StoreError::Full(address);
         }
         if error.is_timeout() {
-            let limit = self.target.response_timeout;
-            return StoreError::Unavailable(format!("{address}: no answer within {limit:?}"), None);
+            return self.too_slow();
         }
-        StoreError::unavailable(address, error)
+        StoreError::Unavailable(format!("{address}: {}", fault::text(error)), None)
     }
+}
+
+/// Whether a command may be done twice where its reply was lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Twice {
+    Harmless,
+    Harmful,
+}
+
+/// A command that waits for its reply. Given up after a long wait, it takes the connection out of use: nothing
+/// else would notice that the server is silent.
+struct Waiting {
+    ended: Arc<AtomicBool>,
+    since: Instant,
+    patience: Duration,
+    is_over: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over && self.since.elapsed() >= self.patience {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sends a command to the node that a key is on its way to.
+async fn ask_node(
+    cluster: &mut ClusterConnection,
+    command: &Cmd,
+    error: &RedisError,
+) -> Result<Value, RedisError> {
+    let node = error.redirect_node().and_then(|(address, _)| {
+        let (host, port) = address.rsplit_once(':')?;
+        Some(SingleNodeRoutingInfo::ByAddress { host: host.to_owned(), port: port.parse().ok()? })
+    });
+    let Some(node) = node else { return Err(error.clone()) };
+    let mut both = redis::pipe();
+    both.cmd("ASKING").add_command(command.clone());
+    let replies = cluster.route_pipeline(both, 0, 2, node).await?;
+    replies.into_iter().next_back().unwrap_or(Value::Nil).extract_error()
 }
 
 impl Drop for Connections {
@@ -372,7 +481,7 @@ fn redis_protocol(url: &str, info: &ConnectionInfo) -> ProtocolVersion {
 }
 
 fn misuse(error: &RedisError) -> StoreError {
-    StoreError::Misuse(format!("cannot use the Redis address: {error}"))
+    StoreError::Misuse(format!("cannot use the Redis address: {}", fault::text(error)))
 }
 
 fn no_node() -> RedisError {
@@ -381,3 +490,7 @@ fn no_node() -> RedisError {
 
 /// Default of both time limits.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long to wait before a command is sent again: at first, and at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);

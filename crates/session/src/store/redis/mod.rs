@@ -5,7 +5,7 @@
 
 mod connections;
 mod express_form;
-mod locks;
+mod fault;
 mod own;
 mod script;
 mod users;
@@ -14,14 +14,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::connections::{Connections, Target};
-use self::express_form::ExpressForm;
-use self::locks::Locks;
+use self::express_form::{ExpressForm, Warnings};
 use self::own::Own;
+use super::turns::Turns;
 use super::{Abilities, Committed, Listed, Pending, Store, StoreError, Update, Updated};
+use crate::express;
 use crate::id::{Handle, Id};
 use crate::record::{Change, Record};
 use crate::time::Timestamp;
@@ -45,16 +45,13 @@ use crate::time::Timestamp;
 pub struct Redis {
     target: Target,
     prefix: Option<String>,
-    express: Option<Express>,
-    /// Made when it is first used.
-    connections: OnceLock<Connections>,
-    locks: Locks,
-    has_warned: AtomicBool,
-}
-
-struct Express {
+    is_express: bool,
     ttl: Duration,
     user_key: String,
+    /// Made when it is first used.
+    connections: OnceLock<Connections>,
+    turns: Turns,
+    warnings: Warnings,
 }
 
 impl Redis {
@@ -85,10 +82,12 @@ impl Redis {
         Ok(Self {
             target: Target::parse(urls, is_cluster)?,
             prefix: None,
-            express: None,
+            is_express: false,
+            ttl: Duration::from_secs(86_400),
+            user_key: "user".into(),
             connections: OnceLock::new(),
-            locks: Locks::default(),
-            has_warned: AtomicBool::new(false),
+            turns: Turns::default(),
+            warnings: Warnings::default(),
         })
     }
 
@@ -101,18 +100,20 @@ impl Redis {
         self
     }
 
-    /// How long to wait for a reply. Default: 2 s. A request that waited longer fails; what it asked for may
-    /// have been done.
+    /// How long an operation on a session may take in all, waiting for other requests that change the same
+    /// session included. Default: 2 s; at most 1 hour. What took longer fails; it may have been done. Counting
+    /// all sessions has this limit for each reply.
     #[must_use]
     pub fn response_timeout(mut self, limit: Duration) -> Self {
-        self.target.response_timeout = limit;
+        self.target.response_timeout = limit.min(LONGEST_WAIT);
         self
     }
 
-    /// How long to wait for a connection, for each node. Default: 2 s.
+    /// How long to wait for a connection, for each node; a request does not wait longer for it than for a
+    /// [response](Redis::response_timeout). Default: 2 s; at most 1 hour.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.target.connect_timeout = limit;
+        self.target.connect_timeout = limit.min(LONGEST_WAIT);
         self
     }
 
@@ -133,23 +134,24 @@ impl Redis {
     /// `reload`, `destroy`, `regenerate`, `resetMaxAge`.
     #[must_use]
     pub fn express_compatible(mut self) -> Self {
-        self.express.get_or_insert_default();
+        self.is_express = true;
         self
     }
 
-    /// How long sessions live whose cookie has no expiry, if the store is compatible with Express; as the option
-    /// `ttl` of `connect-redis`. Default: 1 day. Makes the store [compatible](Redis::express_compatible).
+    /// How long sessions live whose cookie has no expiry, as the option `ttl` of `connect-redis`. Default: 1 day.
+    /// Only for a store that is [compatible with Express](Redis::express_compatible).
     #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.express.get_or_insert_default().ttl = ttl;
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
         self
     }
 
-    /// The key under which the Express application keeps who is logged in, as text. Default: `user`. Makes the
-    /// store [compatible](Redis::express_compatible).
+    /// The key under which the Express application keeps who is logged in, as text. Default: `user`. Not
+    /// `cookie`, nor a name that Express ignores. Only for a store that is
+    /// [compatible with Express](Redis::express_compatible).
     #[must_use]
     pub fn user_key(mut self, key: impl Into<String>) -> Self {
-        self.express.get_or_insert_default().user_key = key.into();
+        self.user_key = key.into();
         self
     }
 
@@ -158,23 +160,34 @@ impl Redis {
     }
 
     fn prefix_text(&self) -> &str {
-        let default = if self.express.is_some() { "sess:" } else { "narae:" };
+        let default = if self.is_express { "sess:" } else { "narae:" };
         self.prefix.as_deref().unwrap_or(default)
     }
 
     fn form(&self) -> Form<'_> {
-        let (connections, prefix, locks) = (self.connections(), self.prefix_text(), &self.locks);
-        match &self.express {
-            None => Form::Own(Own { connections, prefix, locks }),
-            Some(Express { ttl, user_key }) => {
-                let has_warned = &self.has_warned;
-                Form::Express(ExpressForm { connections, prefix, locks, ttl: *ttl, user_key, has_warned })
-            }
+        let (connections, prefix, turns) = (self.connections(), self.prefix_text(), &self.turns);
+        if self.is_express {
+            let (ttl, user_key, warnings) = (self.ttl, &*self.user_key, &self.warnings);
+            Form::Express(ExpressForm { connections, prefix, turns, ttl, user_key, warnings })
+        } else {
+            Form::Own(Own { connections, prefix, turns })
         }
     }
 
+    /// Does it within the limit of time. Whatever is given up half way leaves a whole session: each change is
+    /// one script.
+    fn within<'a, T: Send + 'a>(
+        &'a self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> Pending<'a, T> {
+        Box::pin(async move {
+            let done = tokio::time::timeout(self.target.response_timeout, work).await;
+            done.unwrap_or_else(|_| Err(self.connections().too_slow()))
+        })
+    }
+
     async fn count_keys(&self) -> Result<u64, StoreError> {
-        let names = if self.express.is_some() { "*".into() } else { "[0-9a-f]".repeat(2 * Handle::BYTES) };
+        let names = if self.is_express { "*".into() } else { "[0-9a-f]".repeat(2 * Handle::BYTES) };
         let pattern = format!("{}{names}", escape(self.prefix_text()));
         let hasher = RandomState::new();
         // A scan may give a key twice.
@@ -204,15 +217,9 @@ enum Form<'a> {
     Express(ExpressForm<'a>),
 }
 
-impl Default for Express {
-    fn default() -> Self {
-        Self { ttl: Duration::from_secs(86_400), user_key: "user".into() }
-    }
-}
-
 impl Store for Redis {
     fn load<'a>(&'a self, id: &'a Id, now: Timestamp) -> Pending<'a, Option<Record>> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.load(id.handle(), now).await,
                 Form::Express(form) => form.load(id, now).await,
@@ -221,7 +228,7 @@ impl Store for Redis {
     }
 
     fn create(&self, id: Id, change: Change) -> Pending<'_, Committed> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.create(&id, change).await,
                 Form::Express(form) => form.create(&id, &change).await,
@@ -230,7 +237,7 @@ impl Store for Redis {
     }
 
     fn commit(&self, id: Id, change: Change) -> Pending<'_, Committed> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.commit(&id, &change).await,
                 Form::Express(form) => form.commit(&id, &change).await,
@@ -239,7 +246,7 @@ impl Store for Redis {
     }
 
     fn renew(&self, from: Id, to: Id, change: Change) -> Pending<'_, Committed> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.renew(&from, &to, &change).await,
                 Form::Express(form) => form.renew(&from, &to, &change).await,
@@ -248,7 +255,7 @@ impl Store for Redis {
     }
 
     fn update(&self, id: Id, update: Update) -> Pending<'_, Updated> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.update(&id, &update).await,
                 Form::Express(form) => form.update(&id, &update).await,
@@ -257,7 +264,7 @@ impl Store for Redis {
     }
 
     fn touch(&self, id: Id, now: Timestamp, expires: Timestamp) -> Pending<'_, bool> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.touch(&id, now, expires).await,
                 Form::Express(form) => form.touch(&id, now, expires).await,
@@ -266,7 +273,7 @@ impl Store for Redis {
     }
 
     fn destroy(&self, id: Id) -> Pending<'_, bool> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.destroy(id.handle()).await,
                 Form::Express(form) => form.destroy(&id).await,
@@ -275,7 +282,7 @@ impl Store for Redis {
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str, now: Timestamp) -> Pending<'a, Vec<Listed>> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.users().list(user, now).await,
                 Form::Express(_) => Err(NO_USERS),
@@ -284,7 +291,7 @@ impl Store for Redis {
     }
 
     fn destroy_all_of<'a>(&'a self, user: &'a str, except: Option<Handle>) -> Pending<'a, u64> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.users().destroy_all(user, except).await,
                 Form::Express(_) => Err(NO_USERS),
@@ -293,7 +300,7 @@ impl Store for Redis {
     }
 
     fn revoke<'a>(&'a self, user: &'a str, handle: Handle) -> Pending<'a, bool> {
-        Box::pin(async move {
+        self.within(async move {
             match self.form() {
                 Form::Own(own) => own.users().destroy(user, handle).await,
                 Form::Express(_) => Err(NO_USERS),
@@ -301,7 +308,8 @@ impl Store for Redis {
         })
     }
 
-    /// Looks through all keys of the server.
+    /// Looks through all keys of the server. In a cluster, a session that got a new id within the last seconds
+    /// counts twice.
     fn count(&self, _: Timestamp) -> Pending<'_, u64> {
         Box::pin(self.count_keys())
     }
@@ -312,11 +320,19 @@ impl Store for Redis {
     }
 
     fn prepare(&self, _: usize) -> Result<(), StoreError> {
+        if self.is_express {
+            express::check_user_key(&self.user_key)?;
+            if self.ttl.is_zero() || self.ttl > LONGEST_TTL {
+                return Err(StoreError::Misuse(
+                    "the ttl of sessions shared with Express must be between 1 s and 100 years".into(),
+                ));
+            }
+        }
         self.target.check()
     }
 
     fn abilities(&self) -> Abilities {
-        let express = self.express.is_some();
+        let express = self.is_express;
         Abilities { users: !express, created: !express, express, ..Abilities::default() }
     }
 }
@@ -326,7 +342,7 @@ impl fmt::Debug for Redis {
         f.debug_struct("Redis")
             .field("target", &self.target)
             .field("prefix", &self.prefix_text())
-            .field("express_compatible", &self.express.is_some())
+            .field("express_compatible", &self.is_express)
             .finish_non_exhaustive()
     }
 }
@@ -342,6 +358,28 @@ fn escape(text: &str) -> String {
     }
     escaped
 }
+
+/// Lets other writers of a session go first after an attempt that they won, now and then. Gives whether it
+/// waited: what was known of the session is old then.
+async fn pause(attempt: u32) -> bool {
+    if attempt % FREE_ATTEMPTS != FREE_ATTEMPTS - 1 {
+        return false;
+    }
+    let most = 1_u64 << (attempt / FREE_ATTEMPTS).min(4);
+    let part = RandomState::new().hash_one(attempt) % most;
+    tokio::time::sleep(Duration::from_millis(1 + part)).await;
+    true
+}
+
+/// How many attempts follow each other without a pause: whoever comes too late is told what is there, so the
+/// next one mostly wins.
+const FREE_ATTEMPTS: u32 = 4;
+
+/// The longest time that a setter takes for a wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The longest lifetime that the settings may ask for: 100 years.
+const LONGEST_TTL: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 const NO_USERS: StoreError = StoreError::Unsupported(
     "sessions shared with Express are not found by user: the embedded store, and those in Redis and PostgreSQL \
@@ -398,6 +436,27 @@ mod tests {
             Abilities { users: false, created: false, express: true, ..Abilities::default() }
         );
         assert_eq!((own.prefix_text(), express.prefix_text()), ("narae:", "sess:"));
+    }
+
+    #[test]
+    fn settings_without_sense_are_refused_before_the_program_serves() {
+        let store = || Redis::new("redis://host").unwrap().express_compatible();
+        for key in ["cookie", "id", "req", "save", "touch", "reload", "destroy", "regenerate", "resetMaxAge"]
+        {
+            let error = store().user_key(key).prepare(1).unwrap_err();
+            assert!(matches!(&error, StoreError::Misuse(why) if why.contains(key)), "{error}");
+        }
+        assert!(matches!(store().ttl(Duration::MAX).prepare(1), Err(StoreError::Misuse(_))));
+        assert!(matches!(store().ttl(Duration::ZERO).prepare(1), Err(StoreError::Misuse(_))));
+        assert!(matches!(store().response_timeout(Duration::ZERO).prepare(1), Err(StoreError::Misuse(_))));
+        store().user_key("who").response_timeout(Duration::MAX).prepare(1).unwrap();
+    }
+
+    #[test]
+    fn settings_for_express_alone_do_not_make_a_store_compatible_with_it() {
+        let store = Redis::new("redis://host").unwrap().ttl(Duration::from_secs(5)).user_key("who");
+        assert_eq!(store.abilities(), Abilities::default());
+        assert_eq!(store.prefix_text(), "narae:");
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand;
 
-use super::connections::Connections;
-use super::locks::Locks;
-use super::script::{CHANGE, CREATE, DESTROY, DESTROY_VERSION, REPLACE, TOUCH};
+use super::connections::{Connections, Twice};
+use super::pause;
+use super::script::{CHANGE, CREATE, DESTROY, LEAVE, REPLACE, TOUCH};
 use super::users::{Indexed, Users};
 use crate::id::{Handle, Id};
 use crate::record::{Change, MaxAge, Record, Values};
+use crate::store::turns::Turns;
 use crate::store::{Committed, StoreError, Update, Updated};
 use crate::time::Timestamp;
 
@@ -23,20 +24,43 @@ mod field {
     pub(super) const SEEN: &str = "s";
     pub(super) const EXPIRES: &str = "e";
     pub(super) const MAX_AGE: &str = "m";
-    pub(super) const USER: &str = "u";
+    pub(super) use super::USER;
     /// How often the session was changed.
     pub(super) const VERSION: &str = "n";
     /// Until when the user's index lives at least.
     pub(super) const INDEX: &str = "i";
+    /// Where the session is now: this is what it left behind when it moved, in a cluster. It has no other field.
+    pub(super) const GONE_TO: &str = "g";
     pub(super) const KEY: char = ':';
 }
+
+/// The field of the session's user.
+pub(super) const USER: &str = "u";
 
 /// Operations on sessions in narae's own form.
 #[derive(Clone, Copy)]
 pub(super) struct Own<'a> {
     pub(super) connections: &'a Connections,
     pub(super) prefix: &'a str,
-    pub(super) locks: &'a Locks,
+    pub(super) turns: &'a Turns,
+}
+
+/// The record, also one that has expired and that the server has not removed yet.
+pub(super) async fn read(
+    connections: &Connections,
+    prefix: &str,
+    handle: Handle,
+) -> Result<Option<Record>, StoreError> {
+    let mut command = redis::cmd("HGETALL");
+    command.arg(format!("{prefix}{handle}"));
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = connections.query(&command).await?;
+    if fields.is_empty() || fields.iter().any(|(name, _)| name == field::GONE_TO.as_bytes()) {
+        return Ok(None);
+    }
+    let record = decode(fields);
+    record
+        .map(Some)
+        .ok_or_else(|| StoreError::Unreadable(format!("the hash of {handle} is not one of narae's sessions")))
 }
 
 impl Own<'_> {
@@ -49,18 +73,8 @@ impl Own<'_> {
         Ok(record.filter(|record| record.expires > now))
     }
 
-    /// The record, also one that has expired and that the server has not removed yet.
-    pub(super) async fn read(&self, handle: Handle) -> Result<Option<Record>, StoreError> {
-        let mut command = redis::cmd("HGETALL");
-        command.arg(self.key(handle));
-        let fields: Vec<(String, String)> = self.connections.query(&command).await?;
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        let record = decode(fields);
-        record.map(Some).ok_or_else(|| {
-            StoreError::Unreadable(format!("the hash of {handle} is not one of narae's sessions"))
-        })
+    async fn read(&self, handle: Handle) -> Result<Option<Record>, StoreError> {
+        read(self.connections, self.prefix, handle).await
     }
 
     pub(super) async fn create(&self, id: &Id, change: Change) -> Result<Committed, StoreError> {
@@ -90,7 +104,9 @@ impl Own<'_> {
         for (key, json) in record.values.iter() {
             push(field_of(key), json.to_string());
         }
-        self.connections.run::<i64>(&CREATE, &[self.key(handle).as_bytes()], &arguments).await?;
+        self.connections
+            .run::<i64>(&CREATE, &[self.key(handle).as_bytes()], &arguments, Twice::Harmless)
+            .await?;
         Ok(())
     }
 
@@ -122,7 +138,8 @@ impl Own<'_> {
             let (old_key, new_key) = (self.key(from), to.map(|to| self.key(to)));
             let mut keys = vec![old_key.as_bytes()];
             keys.extend(new_key.as_ref().map(String::as_bytes));
-            let (outcome, user): (i64, String) = self.connections.run(&CHANGE, &keys, &arguments).await?;
+            let (outcome, user, until): Reply =
+                self.connections.run(&CHANGE, &keys, &arguments, Twice::Harmless).await?;
             match outcome {
                 0 => return Ok(Committed::Gone),
                 1 => {
@@ -134,7 +151,7 @@ impl Own<'_> {
                     }
                     return Ok(Committed::Done(None));
                 }
-                _ => indexed = self.users().add(&user, member, change.now, change.expires).await?,
+                _ => indexed = self.users().add(&user, member, change.now, moment(&until)).await?,
             }
         }
         Err(self.restless())
@@ -144,7 +161,8 @@ impl Own<'_> {
     ///
     /// If the process ends in between, both are there: the browser knows the old id only, and the new one
     /// expires unused. The old one goes only as it was read: whatever is committed to it meanwhile is carried
-    /// over, and what ended it ends the new one.
+    /// over, and what ended it ends the new one. For a while it says where the session went, so that a command
+    /// that is sent again since its reply was lost finds that it is done.
     async fn move_between_nodes(
         &self,
         from: Handle,
@@ -153,7 +171,8 @@ impl Own<'_> {
     ) -> Result<Committed, StoreError> {
         let mut has_new = false;
         let mut outcome = Err(self.restless());
-        for _ in 0..ATTEMPTS {
+        let memory = (self.connections.response_timeout() * 2).as_millis().to_string();
+        for attempt in 0..ATTEMPTS {
             let Some(old) = self.load(from, change.now).await? else {
                 outcome = Ok(Committed::Gone);
                 break;
@@ -162,13 +181,17 @@ impl Own<'_> {
             change.apply(&mut record);
             has_new = true;
             self.write(to, &record, change.now).await?;
-            let (key, arguments) = (self.key(from), [old.version.to_string()]);
-            if self.connections.run::<i64>(&DESTROY_VERSION, &[key.as_bytes()], &arguments).await? == 1 {
+            let (key, arguments) =
+                (self.key(from), [old.version.to_string(), to.to_string(), memory.clone()]);
+            let left: i64 =
+                self.connections.run(&LEAVE, &[key.as_bytes()], &arguments, Twice::Harmless).await?;
+            if left == 1 {
                 if let Some(user) = &old.user {
                     self.users().remove(user, from).await;
                 }
                 return Ok(Committed::Done(None));
             }
+            pause(attempt).await;
         }
         if has_new {
             self.destroy(to).await?;
@@ -179,34 +202,39 @@ impl Own<'_> {
     pub(super) async fn update(&self, id: &Id, update: &Update) -> Result<Updated, StoreError> {
         let handle = id.handle();
         let (key, name) = (self.key(handle), field_of(&update.key));
-        let _turn = self.locks.turn(handle, self.connections.response_timeout()).await;
-        // A cluster's client sends a command again if it lost the reply: then the mark tells that it is done.
+        let _turn = self.turns.take(handle, self.connections.response_timeout() / 2).await;
+        // In a cluster a command is sent again if its reply was lost: then the mark tells that it is done.
         let mark = if self.connections.is_cluster() { new_mark() } else { String::new() };
         let mut indexed = Indexed::default();
         let mut found = self.read_field(handle, &name, update.now).await?;
-        for attempt in 0.. {
+        for attempt in 0..ATTEMPTS {
             let Some(old) = found else { return Ok(Updated::Gone) };
             let json = match (update.make)(old.strip_prefix('+')) {
                 Ok(json) => json,
                 Err(why) => return Ok(Updated::Refused(why)),
             };
             let new = json.as_ref().map_or_else(|| "-".to_owned(), |json| format!("+{json}"));
-            let mark = if mark.is_empty() { String::new() } else { format!("{mark}{attempt}") };
-            let reply = loop {
+            let mark = if mark.is_empty() { String::new() } else { format!("{mark}{attempt:02}") };
+            let mut reply = (2, String::new(), String::new());
+            for _ in 0..ATTEMPTS {
                 let mut arguments = times(update.now, update.expires).to_vec();
                 arguments.extend([indexed.until(), indexed.user()]);
                 arguments.extend([&name, &old, &new, &mark].map(String::clone));
-                let reply: (i64, String) =
-                    self.connections.run(&REPLACE, &[key.as_bytes()], &arguments).await?;
+                let keys = [key.as_bytes()];
+                reply = self.connections.run(&REPLACE, &keys, &arguments, Twice::Harmless).await?;
                 if reply.0 != 2 {
-                    break reply;
+                    break;
                 }
-                indexed = self.users().add(&reply.1, handle, update.now, update.expires).await?;
-            };
+                indexed = self.users().add(&reply.1, handle, update.now, moment(&reply.2)).await?;
+            }
             match reply {
-                (0, _) => return Ok(Updated::Gone),
-                (1, _) => return Ok(Updated::Done(json, None)),
-                (_, current) => found = Some(current),
+                (0, ..) => return Ok(Updated::Gone),
+                (1, ..) => return Ok(Updated::Done(json, None)),
+                (3, current, _) => found = Some(current),
+                _ => break,
+            }
+            if pause(attempt).await {
+                found = self.read_field(handle, &name, update.now).await?;
             }
         }
         Err(self.restless())
@@ -238,12 +266,12 @@ impl Own<'_> {
         for _ in 0..ATTEMPTS {
             let mut arguments = times(now, expires).to_vec();
             arguments.extend([indexed.until(), indexed.user()]);
-            let (outcome, user): (i64, String) =
-                self.connections.run(&TOUCH, &[key.as_bytes()], &arguments).await?;
+            let (outcome, user, until): Reply =
+                self.connections.run(&TOUCH, &[key.as_bytes()], &arguments, Twice::Harmless).await?;
             match outcome {
                 0 => return Ok(false),
                 1 => return Ok(true),
-                _ => indexed = self.users().add(&user, handle, now, expires).await?,
+                _ => indexed = self.users().add(&user, handle, now, moment(&until)).await?,
             }
         }
         Err(self.restless())
@@ -252,7 +280,7 @@ impl Own<'_> {
     pub(super) async fn destroy(&self, handle: Handle) -> Result<bool, StoreError> {
         let key = self.key(handle);
         let (outcome, user): (i64, String) =
-            self.connections.run(&DESTROY, &[key.as_bytes()], NOTHING).await?;
+            self.connections.run(&DESTROY, &[key.as_bytes()], NOTHING, Twice::Harmless).await?;
         if let Some(user) = user.strip_prefix('+') {
             self.users().remove(user, handle).await;
         }
@@ -268,7 +296,15 @@ impl Own<'_> {
     }
 }
 
-fn decode(fields: Vec<(String, String)>) -> Option<Record> {
+/// What scripts that change a session give: what became of it, and whose index must live until when.
+type Reply = (i64, String, String);
+
+/// An expiry that a script gave.
+fn moment(text: &str) -> Timestamp {
+    text.parse().map_or(Timestamp::MAX, Timestamp)
+}
+
+fn decode(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Option<Record> {
     let mut record = Record {
         version: 0,
         created: None,
@@ -281,6 +317,7 @@ fn decode(fields: Vec<(String, String)>) -> Option<Record> {
     let mut has_expiry = false;
     let mut entries = Vec::new();
     for (name, value) in fields {
+        let (name, value) = (String::from_utf8(name).ok()?, String::from_utf8(value).ok()?);
         if let Some(key) = name.strip_prefix(field::KEY) {
             entries.push((Arc::from(key), value));
             continue;
@@ -365,18 +402,18 @@ fn field_of(key: &str) -> String {
     format!("{}{key}", field::KEY)
 }
 
-/// Random text that names one writer.
+/// Random text of 16 letters that names one writer; the number of its attempt makes it a mark.
 fn new_mark() -> String {
     let mut bytes = [0; 8];
     // Without random numbers the mark is one that none made: a repeated command then counts as another writer.
     if rand::fill(&mut bytes).is_err() {
         return String::new();
     }
-    format!("{:016x}.", u64::from_le_bytes(bytes))
+    format!("{:016x}", u64::from_le_bytes(bytes))
 }
 
-/// How often a change that another writer was faster than is tried.
-const ATTEMPTS: usize = 32;
+/// How often a change that another writer was faster than is tried; the limit of time comes first as a rule.
+const ATTEMPTS: u32 = 100;
 
 /// For scripts that take keys alone.
 const NOTHING: &[&str] = &[];

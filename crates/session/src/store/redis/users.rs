@@ -4,14 +4,14 @@
 //! sessions, so it is written before a session gets its user and cleaned after it lost him: what it names may
 //! be dead, or not his yet, and is checked; what lives is in it. A set outlives the sessions in it.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 
-use super::connections::Connections;
-use super::locks::Locks;
-use super::own::Own;
+use super::connections::{Connections, Twice};
+use super::own;
 use super::script::{DESTROY_OF, INDEX, UNINDEX};
 use crate::id::Handle;
-use crate::record::Record;
 use crate::store::{Listed, StoreError};
 use crate::time::Timestamp;
 
@@ -49,12 +49,12 @@ impl Users<'_> {
         expires: Timestamp,
     ) -> Result<Indexed, StoreError> {
         let until = expires.after(expires.since(now));
-        let arguments =
-            [now.0.to_string(), handle.to_string(), until.since(now).as_millis().max(1).to_string()];
-        let there: i64 = self.connections.run(&INDEX, &[self.key(user).as_bytes()], &arguments).await?;
+        let arguments = [handle.to_string(), until.since(now).as_millis().max(1).to_string()];
+        let key = self.key(user);
+        let there: i64 = self.connections.run(&INDEX, &[key.as_bytes()], &arguments, Twice::Harmless).await?;
         if there > CLEAN_FROM {
             // The next one cleans what this one could not.
-            if let Err(error) = self.clean_some(user, now).await {
+            if let Err(error) = self.clean_some(user).await {
                 tracing::debug!(%error, "dead sessions stay in a user's index");
             }
         }
@@ -70,37 +70,65 @@ impl Users<'_> {
         }
     }
 
-    /// The sessions of `user` that live at `now`, the youngest first.
+    /// The sessions of `user` that live at `now`, the youngest first, at most [`MOST`].
     pub(super) async fn list(&self, user: &str, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(self.key(user)).arg(0).arg(-1).arg("WITHSCORES");
-        let members = self.members(&command).await?;
-        let mut listed = self.check(user, &members, now).await?;
+        let mut listed = Vec::new();
+        for some in self.members(user).await?.chunks(AT_ONCE) {
+            let read = some.iter().map(|&handle| own::read(self.connections, self.prefix, handle));
+            for (&handle, record) in some.iter().zip(join_all(read).await) {
+                match record {
+                    Ok(Some(record)) if record.user.as_deref() == Some(user) => {
+                        listed.push(Listed { handle, record });
+                    }
+                    Ok(_) => self.forget(user, handle).await?,
+                    // It is nobody's session, and hides none of the others.
+                    Err(StoreError::Unreadable(why)) => tracing::debug!(%why, "not listed"),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
         listed.retain(|listed| listed.record.expires > now);
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.record.created));
+        listed.truncate(MOST);
         Ok(listed)
     }
 
     /// Ends the sessions of `user` but one, and says how many.
+    ///
+    /// A session that changes its id meanwhile has its new name in the index before it has it itself. So the
+    /// index is read again until a whole pass over it ended nothing and found no name that the pass before did
+    /// not find. What failed is reported when all the others are gone.
     pub(super) async fn destroy_all(&self, user: &str, except: Option<Handle>) -> Result<u64, StoreError> {
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(self.key(user)).arg(0).arg(-1);
-        let members: Vec<String> = self.connections.query(&command).await?;
-        let members: Vec<Handle> = members.iter().filter_map(|name| Handle::parse(name)).collect();
-        let mut ended = 0;
-        for some in members.chunks(AT_ONCE) {
-            let some = some.iter().filter(|&&handle| Some(handle) != except);
-            for outcome in join_all(some.map(|&handle| self.destroy(user, handle))).await {
-                ended += u64::from(outcome?);
+        let (mut ended, mut before) = (0, HashSet::new());
+        loop {
+            let mut members = self.members(user).await?;
+            members.retain(|&handle| Some(handle) != except);
+            let (mut ended_now, mut failed) = (0, None);
+            for some in members.chunks(AT_ONCE) {
+                for outcome in join_all(some.iter().map(|&handle| self.destroy(user, handle))).await {
+                    match outcome {
+                        Ok(has_ended) => ended_now += u64::from(has_ended),
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
+                }
             }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            ended += ended_now;
+            let is_known = members.iter().all(|handle| before.contains(handle));
+            if ended_now == 0 && is_known {
+                return Ok(ended);
+            }
+            before = members.into_iter().collect();
         }
-        Ok(ended)
     }
 
     /// Ends a session if it is one of `user`.
     pub(super) async fn destroy(&self, user: &str, handle: Handle) -> Result<bool, StoreError> {
         let key = format!("{}{handle}", self.prefix);
-        let ended: i64 = self.connections.run(&DESTROY_OF, &[key.as_bytes()], &[user]).await?;
+        let ended: i64 =
+            self.connections.run(&DESTROY_OF, &[key.as_bytes()], &[user], Twice::Harmless).await?;
         if ended == 1 {
             self.remove(user, handle).await;
         }
@@ -108,43 +136,34 @@ impl Users<'_> {
     }
 
     /// Checks a few members, so that an index that no one lists does not grow without end.
-    async fn clean_some(&self, user: &str, now: Timestamp) -> Result<(), StoreError> {
+    async fn clean_some(&self, user: &str) -> Result<(), StoreError> {
         let mut command = redis::cmd("ZRANDMEMBER");
-        command.arg(self.key(user)).arg(CLEAN_FROM).arg("WITHSCORES");
-        let members = self.members(&command).await?;
-        self.check(user, &members, now).await.map(drop)
-    }
-
-    async fn members(&self, command: &redis::Cmd) -> Result<Vec<(Handle, f64)>, StoreError> {
-        let members: Vec<(String, f64)> = self.connections.query(command).await?;
-        Ok(members.into_iter().filter_map(|(name, added)| Some((Handle::parse(&name)?, added))).collect())
-    }
-
-    /// The members that are sessions of `user`. Others go, unless they may be about to become his.
-    async fn check(
-        &self,
-        user: &str,
-        members: &[(Handle, f64)],
-        now: Timestamp,
-    ) -> Result<Vec<Listed>, StoreError> {
-        let locks = Locks::default();
-        let own = Own { connections: self.connections, prefix: self.prefix, locks: &locks };
-        let mut listed = Vec::new();
-        for some in members.chunks(AT_ONCE) {
-            let read = join_all(some.iter().map(|&(handle, _)| own.read(handle))).await;
-            for (&(handle, added), record) in some.iter().zip(read) {
-                match record? {
-                    Some(record) if is_of(&record, user) => listed.push(Listed { handle, record }),
-                    #[expect(clippy::cast_precision_loss)]
-                    _ if added + GRACE < now.0 as f64 => {
-                        let (key, arguments) = (self.key(user), [handle.to_string(), added.to_string()]);
-                        self.connections.run::<i64>(&UNINDEX, &[key.as_bytes()], &arguments).await?;
-                    }
-                    _ => {}
-                }
+        command.arg(self.key(user)).arg(CLEAN_FROM);
+        let members = handles(&self.connections.query::<Vec<String>>(&command).await?);
+        let owners = members.iter().map(|handle| async move {
+            let mut command = redis::cmd("HGET");
+            command.arg(format!("{}{handle}", self.prefix)).arg(own::USER);
+            self.connections.query::<Option<Vec<u8>>>(&command).await
+        });
+        for (&handle, owner) in members.iter().zip(join_all(owners).await) {
+            if owner?.as_deref() != Some(user.as_bytes()) {
+                self.forget(user, handle).await?;
             }
         }
-        Ok(listed)
+        Ok(())
+    }
+
+    async fn members(&self, user: &str) -> Result<Vec<Handle>, StoreError> {
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(self.key(user)).arg(0).arg(-1);
+        Ok(handles(&self.connections.query::<Vec<String>>(&command).await?))
+    }
+
+    /// Takes out a member that is no session of `user`, unless it may be about to become one.
+    async fn forget(&self, user: &str, handle: Handle) -> Result<(), StoreError> {
+        let (key, arguments) = (self.key(user), [handle.to_string(), GRACE.to_string()]);
+        self.connections.run::<i64>(&UNINDEX, &[key.as_bytes()], &arguments, Twice::Harmless).await?;
+        Ok(())
     }
 
     fn key(&self, user: &str) -> String {
@@ -152,9 +171,12 @@ impl Users<'_> {
     }
 }
 
-fn is_of(record: &Record, user: &str) -> bool {
-    record.user.as_deref() == Some(user)
+fn handles(names: &[String]) -> Vec<Handle> {
+    names.iter().filter_map(|name| Handle::parse(name)).collect()
 }
+
+/// How many sessions a list has at most.
+const MOST: usize = 1000;
 
 /// How many sessions are asked for at once.
 const AT_ONCE: usize = 64;
@@ -163,4 +185,4 @@ const AT_ONCE: usize = 64;
 const CLEAN_FROM: i64 = 16;
 
 /// How long a member may be without its session, in ms: a login takes less.
-const GRACE: f64 = 60_000.0;
+const GRACE: u64 = 60_000;

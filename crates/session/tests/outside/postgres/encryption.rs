@@ -29,6 +29,19 @@ async fn connections_are_encrypted_and_the_server_is_known() {
 }
 
 #[tokio::test]
+async fn a_login_can_be_tied_to_the_connection() {
+    let (root, certificate, key) = authority("127.0.0.1");
+    let (_files, server) = encrypted(&certificate, &key);
+    let url = format!("{}?channel_binding=require", server.url("postgres"));
+    let store = Postgres::new(&url).expect("an address").root_certificate(root);
+    let id = Id::random();
+    store.create(id.clone(), edits(&[("a", Some("1"))])).await.expect("a session");
+    assert_eq!(value(&store, &id, "a").await.as_deref(), Some("1"));
+    let error = Postgres::new(&url).expect("an address").prepare(1).expect_err("refused").to_string();
+    assert!(error.contains("channel_binding=require needs an encrypted connection"), "{error}");
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let (root, certificate, key) = authority("elsewhere.example");
     let (_files, server) = encrypted(&certificate, &key);

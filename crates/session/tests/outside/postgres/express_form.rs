@@ -1,4 +1,4 @@
-//! The table of connect-pg-simple, against rows that it wrote (`samples.json`).
+//! The table of connect-pg-simple, against rows that it wrote (`express/pg_session_samples.json`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn express(url: &str) -> Postgres {
 }
 
 fn samples() -> Value {
-    serde_json::from_str(include_str!("samples.json")).expect("the samples are JSON")
+    serde_json::from_str(include_str!("../express/pg_session_samples.json")).expect("the samples are JSON")
 }
 
 #[tokio::test]
@@ -52,6 +52,7 @@ async fn the_table_is_as_connect_pg_simple_makes_it() {
     let samples = samples();
     let expected: Vec<_> =
         samples["indexes"].as_array().expect("a list").iter().map(|i| &i["indexdef"]).collect();
+    let expected: Vec<_> = expected.into_iter().filter(|index| !index.to_string().contains("s2.")).collect();
     assert_eq!(
         indexes.iter().map(|index| Value::from(&**index)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
         expected
@@ -75,10 +76,9 @@ async fn rows_are_written_byte_for_byte_as_connect_pg_simple_writes_them() {
     let url = server.database("express_rows").await;
     let client = server.connect("express_rows").await;
     let samples = samples();
-    let steps = samples["samples"].as_array().expect("a list");
+    let steps = steps(&samples);
     let mut compared = 0;
-    for step in steps.iter().filter(|step| step["action"] == "login") {
-        let name = step["name"].as_str().expect("a name");
+    for &(name, step) in steps.iter().filter(|(_, step)| step["action"] == "login") {
         let ttl = Duration::from_secs(if name == "ttl 60" { 60 } else { 86_400 });
         let store = express(&url).ttl(ttl);
         let id = Id::random();
@@ -87,8 +87,10 @@ async fn rows_are_written_byte_for_byte_as_connect_pg_simple_writes_them() {
         assert_eq!(store.create(id.clone(), change).await.expect("an answer"), Committed::Done(None));
         assert_eq!(row(&client, &id).await, expected(&step["rows"][0]), "{name}");
         compared += 1;
-        let next = steps.iter().find(|next| next["name"] == name && next["action"] == "view");
-        if let Some(next) = next.filter(|next| next["rows"].as_array().is_some_and(|rows| rows.len() == 1)) {
+        let next = steps.iter().find(|(of, next)| *of == name && next["action"] == "view");
+        if let Some((_, next)) =
+            next.filter(|(_, next)| next["rows"].as_array().is_some_and(|rows| rows.len() == 1))
+        {
             let change = as_node_did(&next["rows"][0], ttl, &[("views", Some("2"))]);
             assert_eq!(store.commit(id.clone(), change).await.expect("an answer"), Committed::Done(None));
             assert_eq!(row(&client, &id).await, expected(&next["rows"][0]), "{name}, counted up");
@@ -96,6 +98,20 @@ async fn rows_are_written_byte_for_byte_as_connect_pg_simple_writes_them() {
         }
     }
     assert!(compared >= 12, "{compared}");
+}
+
+/// Every step of every sample, with the sample's name.
+fn steps(samples: &Value) -> Vec<(&str, &Value)> {
+    let samples = samples["samples"].as_array().expect("a list").iter();
+    samples
+        .flat_map(|sample| {
+            sample["steps"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|step| (sample["name"].as_str().expect("a name"), step))
+        })
+        .collect()
 }
 
 /// A row that Node wrote, with every kind of value, keeps each byte when another key is written.
@@ -108,9 +124,9 @@ async fn values_that_node_wrote_stay_as_they_are() {
     load(&store, &id).await;
     let client = server.connect("express_values").await;
     let samples = samples();
-    let step =
-        samples["samples"].as_array().and_then(|steps| steps.iter().find(|step| step["action"] == "types"));
-    let text = step.and_then(|step| step["rows"][0]["sess_text"].as_str()).expect("the sample");
+    let steps = steps(&samples);
+    let step = steps.iter().find(|(_, step)| step["action"] == "types");
+    let text = step.and_then(|(_, step)| step["rows"][0]["sess_text"].as_str()).expect("the sample");
     insert(&client, &id, text).await;
     let record = load(&store, &id).await.expect("a session");
     assert_eq!(record.values.find("big").map(|json| &**json), Some("9007199254740992"));
@@ -141,6 +157,57 @@ async fn a_touch_moves_expire_and_leaves_the_record() {
         let seconds = i64::try_from(expected.0.div_ceil(1000)).expect("a time");
         assert_eq!((after.get(0), after.get(1)), (before, seconds));
     }
+}
+
+/// As `express::decode` sees an age, whatever else is in the record: also escapes that PostgreSQL refuses.
+#[tokio::test]
+async fn a_touch_knows_by_the_age_how_long_a_session_lives() {
+    let server = Server::shared();
+    let url = server.database("express_ages").await;
+    let store = express(&url);
+    load(&store, &Id::random()).await;
+    let client = server.connect("express_ages").await;
+    let now = Timestamp::now();
+    let then = now.after(Duration::from_secs(7200));
+    let day = now.after(Duration::from_secs(86_400));
+    for (text, expected) in [
+        (r#"{"cookie":{"originalMaxAge":1000}}"#, then),
+        (r#"{"cookie":{"path":"/","originalMaxAge":0.5}}"#, then),
+        (r#"{"1":{"cookie":{"originalMaxAge":null}},"cookie":{"originalMaxAge":1},"cookies":{}}"#, then),
+        (r#"{"a":"\u0000 \ud800 \\\\u0000 \\","cookie":{"originalMaxAge":1},"\\":"\""}"#, then),
+        (r#"{"cookie":{"originalMaxAge":null}}"#, day),
+        (r#"{"cookie":{"originalMaxAge":false}}"#, day),
+        (r#"{"a":"\u0000","cookie":{}}"#, day),
+        (r#"{"cookie":{},"cart":{"cookie":{"originalMaxAge":1}},"originalMaxAge":1}"#, day),
+    ] {
+        let id = Id::random();
+        insert(&client, &id, text).await;
+        let before = load(&store, &id).await.unwrap_or_else(|| panic!("{text} is a session"));
+        assert_eq!(before.max_age == MaxAge::BrowserSession, expected == day, "{text}");
+        assert!(store.touch(id.clone(), now, then).await.expect(text));
+        let expires = load(&store, &id).await.expect("a session").expires;
+        assert_eq!(expires, Timestamp(expected.0.div_ceil(1000) * 1000), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_without_end_is_a_session() {
+    let server = Server::shared();
+    let url = server.database("express_infinity").await;
+    let store = express(&url);
+    let id = Id::random();
+    store.create(id.clone(), edits(&[("count", Some("1"))])).await.expect("a session");
+    let client = server.connect("express_infinity").await;
+    client.batch_execute("UPDATE session SET expire = 'infinity'").await.expect("an update");
+    assert_eq!(load(&store, &id).await.map(|record| record.expires), Some(Timestamp::MAX));
+    assert_eq!(
+        (store.count(Timestamp::now()).await.ok(), store.sweep(Timestamp::MAX).await.ok()),
+        (Some(1), Some(0))
+    );
+    store.update(id.clone(), increment("count")).await.expect("an answer");
+    assert_eq!(value(&store, &id, "count").await.as_deref(), Some("2"));
+    client.batch_execute("UPDATE session SET expire = '-infinity'").await.expect("an update");
+    assert_eq!(load(&store, &id).await, None);
 }
 
 /// `expire` has no zone and means the local time of the connection that wrote it.
@@ -218,6 +285,13 @@ async fn what_the_form_cannot_do_is_refused() {
     assert!(matches!(committed, Err(StoreError::Misuse(_))), "{committed:?}");
     store.update(id.clone(), increment("count")).await.expect("the connection is sound");
     assert_eq!(value(&store, &id, "a").await.as_deref(), Some("1"));
+}
+
+#[test]
+fn the_key_of_the_cookie_object_is_no_key_for_the_user() {
+    let store = Postgres::new("postgres://u@127.0.0.1/d").expect("an address");
+    let error = store.express_compatible().user_key("cookie").prepare(1).expect_err("refused").to_string();
+    assert!(error.contains("user_key(\"cookie\")"), "{error}");
 }
 
 #[tokio::test]

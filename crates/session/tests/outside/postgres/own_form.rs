@@ -37,6 +37,30 @@ async fn eight_starters_make_the_tables_once() {
     assert_eq!(rows, [("narae_sessions".to_owned(), 1)]);
 }
 
+/// It goes on when the requests that waited for it are errors, and needs none of them to end.
+#[tokio::test]
+async fn making_the_tables_may_take_longer_than_a_request() {
+    let server = Server::shared();
+    let url = server.database("patience").await;
+    let mut client = server.connect("patience").await;
+    let holding = client.transaction().await.expect("a transaction");
+    holding.query("SELECT pg_advisory_xact_lock(x'6e61726165'::bigint)", &[]).await.expect("the lock");
+    let store = store(&url).response_timeout(std::time::Duration::from_millis(100)).pool_size(2);
+    for _ in 0..5 {
+        let refused = store.load(&Id::random(), Timestamp::now()).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(..))), "{refused:?}");
+    }
+    let sql =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'patience' AND application_name = 'narae'";
+    let connections: i64 = holding.query_one(sql, &[]).await.expect("a count").get(0);
+    assert_eq!(connections, 1);
+    holding.rollback().await.expect("the end");
+    while client.query("SELECT FROM narae_sessions", &[]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    while store.load(&Id::random(), Timestamp::now()).await.is_err() {}
+}
+
 #[tokio::test]
 async fn a_table_of_a_later_version_is_refused() {
     let server = Server::shared();

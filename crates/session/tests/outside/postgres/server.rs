@@ -52,13 +52,19 @@ impl Server {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let server = Self { folder, port, settings, running: Mutex::default() };
-        server.resume();
-        server
+        let mut server = Self { folder, port: 0, settings, running: Mutex::default() };
+        // Between the choice of a port and its use another program may take it.
+        for _ in 0..10 {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            server.port = listener.local_addr().expect("an address").port();
+            drop(listener);
+            match server.try_to_start() {
+                Ok(()) => return server,
+                Err(said) => assert!(said.contains("could not bind"), "postgres ended: {said}"),
+            }
+        }
+        panic!("every port is taken");
     }
 
     /// A folder that the server may read.
@@ -79,6 +85,11 @@ impl Server {
 
     /// Starts it and waits until it says that it takes connections.
     pub(crate) fn resume(&self) {
+        self.try_to_start().unwrap_or_else(|said| panic!("postgres ended: {said}"));
+    }
+
+    /// Starts it. Gives what it said if it ends instead.
+    fn try_to_start(&self) -> Result<(), String> {
         let mut postgres = command(self.folder.path(), "postgres");
         postgres.arg("-D").arg(data(self.folder.path())).arg("-p").arg(self.port.to_string());
         let own =
@@ -91,12 +102,16 @@ impl Server {
         let mut lines = BufReader::new(child.stderr.take().expect("its messages")).lines();
         let mut said = String::new();
         while !said.contains("ready to accept connections") {
-            let line = lines.next().unwrap_or_else(|| panic!("postgres ended: {said}")).expect("a line");
-            said.push_str(&line);
+            let Some(line) = lines.next() else {
+                child.wait().expect("postgres ended");
+                return Err(said);
+            };
+            said.push_str(&line.expect("a line"));
             said.push('\n');
         }
         std::thread::spawn(move || lines.for_each(drop));
         *self.running() = Some(child);
+        Ok(())
     }
 
     /// Stops it as a crash would (`immediate`), or in order (`fast`), and waits until it has ended.
@@ -141,13 +156,16 @@ impl Drop for Server {
     }
 }
 
-/// A program of PostgreSQL, as a user that may run it.
+/// A program of the newest PostgreSQL, as a user that may run it.
 fn command(folder: &Path, name: &str) -> Command {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<_> = installed.map(|version| version.path().join("bin").join(name)).collect();
-    found.retain(|path| path.exists());
+    let version = |name: std::ffi::OsString| name.to_str().and_then(|name| name.parse::<u32>().ok());
+    let mut found: Vec<_> = installed
+        .filter_map(|folder| Some((version(folder.file_name())?, folder.path().join("bin").join(name))))
+        .filter(|(_, path)| path.exists())
+        .collect();
     found.sort();
-    let mut command = Command::new(found.pop().unwrap_or_else(|| name.into()));
+    let mut command = Command::new(found.pop().map_or_else(|| name.into(), |(_, path)| path));
     command.current_dir(folder).env("LC_ALL", "C").env("TZ", "UTC");
     if is_root(folder) {
         command.uid(NOBODY).gid(NOBODY);

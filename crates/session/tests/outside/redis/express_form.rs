@@ -63,7 +63,7 @@ fn parse(text: &str) -> Timestamp {
 #[tokio::test]
 async fn lifetimes_are_those_that_node_gives() {
     let server = Server::start();
-    let store = Redis::new(server.url()).unwrap().ttl(Duration::from_secs(600));
+    let store = Redis::new(server.url()).unwrap().express_compatible().ttl(Duration::from_secs(600));
     let now = Timestamp::now();
     let attributes = Arc::new(Attributes { http_only: true, path: "/".into(), ..Attributes::default() });
     for (max_age, expires_in, expected) in [
@@ -145,7 +145,7 @@ async fn bytes_that_are_no_text_are_no_session() {
 #[tokio::test]
 async fn the_user_is_under_a_key_of_choice() {
     let server = Server::start();
-    let store = Redis::new(server.url()).unwrap().user_key("uid");
+    let store = Redis::new(server.url()).unwrap().express_compatible().user_key("uid");
     let (id, now) = (Id::random(), Timestamp::now());
     let change = Change { user: Some(Some("anna".into())), ..set("user", "{\"name\":1}", now) };
     store.create(id.clone(), change).await.unwrap();
@@ -155,4 +155,43 @@ async fn the_user_is_under_a_key_of_choice() {
     store.commit(id.clone(), Change { user: Some(None), ..Change::nothing(now, soon(now)) }).await.unwrap();
     let record = store.load(&id, now).await.unwrap().unwrap();
     assert_eq!((record.user, record.values.len()), (None, 1));
+}
+
+#[tokio::test]
+async fn a_touch_is_not_misled_by_what_visitors_wrote_nor_by_the_order_of_keys() {
+    let server = Server::start();
+    let store = Redis::new(server.url()).unwrap().express_compatible().ttl(Duration::from_secs(600));
+    let (id, now) = (Id::parse("TouchedTouchedTouchedTouched0123").unwrap(), Timestamp::now());
+    let soon = now.after(Duration::from_secs(60));
+    for (text, expected) in [
+        (r#"{"cart":{"cookie":{"originalMaxAge":null}},"cookie":{"originalMaxAge":60000,"path":"/"}}"#, 60),
+        (r#"{"cookie":{"path":"/","originalMaxAge":60000},"a":"\"cookie\":{\"originalMaxAge\":null"}"#, 60),
+        (r#"{"cookie":{"expires":null,"originalMaxAge":null,"path":"/"}}"#, 600),
+        (r#"{"cookie":{"expires":false,"originalMaxAge":false,"path":"/"}}"#, 600),
+        (r#"{"cookie":{"expires":"2026-11-21T01:53:23.143Z","path":"/"}}"#, 600),
+        (r#"{ "cookie" : { } }"#, 600),
+    ] {
+        let mut command = ::redis::cmd("SET");
+        command.arg("sess:TouchedTouchedTouchedTouched0123").arg(text).arg("EX").arg(5000);
+        command.query::<()>(&mut server.connect()).unwrap();
+        assert!(store.touch(id.clone(), now, soon).await.unwrap(), "{text}");
+        let lifetime: i64 = server.ask("TTL sess:TouchedTouchedTouchedTouched0123");
+        assert!((expected - 5..=expected).contains(&lifetime), "{text}: {lifetime}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_text_loses_neither_the_session_nor_itself() {
+    let server = Server::start();
+    let store = Redis::new(server.url()).unwrap().express_compatible();
+    let (id, now) = (Id::parse("SurrogateSurrogateSurrogate01234").unwrap(), Timestamp::now());
+    let text =
+        r#"{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"\ud83d":1,"a":1}"#;
+    let mut command = ::redis::cmd("SET");
+    command.arg("sess:SurrogateSurrogateSurrogate01234").arg(text);
+    command.query::<()>(&mut server.connect()).unwrap();
+    assert!(store.load(&id, now).await.unwrap().is_some());
+    assert_eq!(store.commit(id, set("a", "2", now)).await.unwrap(), Committed::Done(None));
+    let found: String = server.ask("GET sess:SurrogateSurrogateSurrogate01234");
+    assert_eq!(found, text.replace("\"a\":1", "\"a\":2"));
 }

@@ -4,6 +4,7 @@
 mod cluster;
 mod express_form;
 mod outage;
+mod replies;
 pub mod server;
 mod users;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narae_session::store::{Committed, Redis, Store, StoreError, Update, Updated, contract};
-use narae_session::{Change, Id, Json, Timestamp};
+use narae_session::{Change, Id, Json, MaxAge, Timestamp};
 use server::{Cluster, Server, ask, with_tls};
 
 #[tokio::test]
@@ -88,10 +89,15 @@ async fn redis_itself_forgets_a_session_that_has_expired() {
     store.create(id.clone(), login("anna", now)).await.unwrap();
     let lifetime: u64 = server.ask(&format!("PTTL {key}"));
     assert!(lifetime > 3_590_000 && lifetime <= 3_600_000, "{lifetime}");
-    store.touch(id.clone(), now, now.after(Duration::from_secs(60))).await.unwrap();
+    store.touch(id.clone(), now, now.after(Duration::from_secs(7200))).await.unwrap();
     let lifetime: u64 = server.ask(&format!("PTTL {key}"));
-    assert!(lifetime <= 60_000, "{lifetime}");
-    store.commit(id.clone(), Change::nothing(now, now.after(Duration::from_secs(600)))).await.unwrap();
+    assert!(lifetime > 3_600_000 && lifetime <= 7_200_000, "{lifetime}");
+    let shorter = now.after(Duration::from_secs(600));
+    store.commit(id.clone(), Change::nothing(now, shorter)).await.unwrap();
+    let lifetime: u64 = server.ask(&format!("PTTL {key}"));
+    assert!(lifetime > 3_600_000, "{lifetime}: nobody spoke of the lifetime");
+    let age = Some(MaxAge::Milliseconds(600_000));
+    store.commit(id.clone(), Change { max_age: age, ..Change::nothing(now, shorter) }).await.unwrap();
     let lifetime: u64 = server.ask(&format!("PTTL {key}"));
     assert!(lifetime > 60_000 && lifetime <= 600_000, "{lifetime}");
 }

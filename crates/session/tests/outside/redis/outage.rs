@@ -101,7 +101,7 @@ async fn write(
 
 /// Waits until there are so many more.
 async fn until_grown(count: &AtomicU64, by: u64) {
-    let (from, deadline) = (count.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(60));
+    let (from, deadline) = (count.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(45));
     while count.load(Ordering::Relaxed) < from + by {
         assert!(Instant::now() < deadline, "nothing happens any more");
         // tidy: sleep ok: lets the writers run
@@ -167,4 +167,108 @@ async fn a_hash_that_is_no_session_is_an_error_and_not_an_empty_session() {
     let text = Id::random();
     super::ask::<()>(&mut server.connect(), &format!("SET narae:{} x", text.handle()));
     assert!(store.load(&text, now).await.is_err());
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_an_error_for_their_session_alone() {
+    let server = Server::start();
+    let store = Redis::new(server.url()).unwrap();
+    let now = Timestamp::now();
+    let (sound, broken) = (Id::random(), Id::random());
+    for id in [&sound, &broken] {
+        store.create(id.clone(), super::login("anna", now)).await.unwrap();
+    }
+    let mut command = ::redis::cmd("HSET");
+    command.arg(format!("narae:{}", broken.handle())).arg(":a").arg(&b"\xff"[..]);
+    command.query::<i64>(&mut server.connect()).unwrap();
+    let connections = || server.ask::<String>("CLIENT LIST").lines().map(id_of).collect::<Vec<_>>();
+    let before = connections();
+    for _ in 0..3 {
+        assert!(matches!(store.load(&broken, now).await, Err(StoreError::Unreadable(_))));
+        assert!(store.load(&sound, now).await.unwrap().is_some());
+    }
+    assert_eq!(store.sessions_of("anna", now).await.unwrap().len(), 1);
+    assert!(connections().contains(&before[0]), "the connection is still in use");
+    assert_eq!(store.destroy_all_of("anna", None).await.unwrap(), 2);
+}
+
+/// The first word of a line of `CLIENT LIST`.
+fn id_of(line: &str) -> String {
+    line.split(' ').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_master_that_became_a_replica_is_not_asked_over_the_same_connection_again() {
+    let server = Server::start();
+    let store = Redis::new(server.url()).unwrap();
+    let (id, now) = (Id::random(), Timestamp::now());
+    store.create(id.clone(), Change::nothing(now, soon(now))).await.unwrap();
+    let connections = || server.ask::<String>("CLIENT LIST").lines().map(id_of).collect::<Vec<_>>();
+    let first = connections()[0].clone();
+    server.ask::<()>("REPLICAOF 127.0.0.1 1");
+    let error = store.commit(id.clone(), set("a", "1", now)).await.unwrap_err();
+    assert!(error.to_string().contains("READONLY"), "{error}");
+    server.ask::<()>("REPLICAOF NO ONE");
+    assert_eq!(store.commit(id.clone(), set("a", "1", now)).await.unwrap(), Committed::Done(None));
+    super::server::wait_until("the old connection ends", || !connections().contains(&first));
+}
+
+#[tokio::test]
+async fn errors_of_the_server_show_neither_ids_nor_values() {
+    let server = Server::with(&["--rename-command", "EVALSHA", "", "--rename-command", "SET", ""]);
+    for store in [Redis::new(server.url()).unwrap(), Redis::new(server.url()).unwrap().express_compatible()] {
+        let (id, now) = (Id::random(), Timestamp::now());
+        let created = store.create(id.clone(), set("a", "\"secret\"", now)).await.map(drop);
+        let loaded = store.load(&id, now).await.map(drop);
+        let committed = store.commit(id.clone(), set("a", "\"secret\"", now)).await.map(drop);
+        let mut seen = 0;
+        for error in [created, loaded, committed].into_iter().filter_map(Result::err) {
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("unknown command"), "{shown}");
+            assert!(!shown.contains(id.as_str()) && !shown.contains(&id.handle().to_string()), "{shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+            seen += 1;
+        }
+        assert!(seen >= 2, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_costs_the_time_limit_once_whatever_is_asked() {
+    let server = Server::start();
+    let limit = Duration::from_millis(300);
+    for express in [false, true] {
+        let store = Redis::new(server.url()).unwrap().response_timeout(limit);
+        let store = Arc::new(if express { store.express_compatible() } else { store });
+        let (id, now) = (Id::random(), Timestamp::now());
+        store.create(id.clone(), Change::nothing(now, soon(now))).await.unwrap();
+        server.freeze();
+        let began = Instant::now();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (store, id) = (Arc::clone(&store), id.clone());
+            waiting.spawn(async move { store.update(id, super::increment(now)).await });
+        }
+        for outcome in waiting.join_all().await {
+            assert!(matches!(outcome, Err(StoreError::Unavailable(..))), "{outcome:?}");
+        }
+        assert!(began.elapsed() < limit * 4, "not one after the other: {:?}", began.elapsed());
+        server.thaw();
+        assert!(store.load(&id, now).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn limits_without_end_are_no_fault() {
+    let server = Server::start();
+    let store =
+        Redis::new(server.url()).unwrap().response_timeout(Duration::MAX).connect_timeout(Duration::MAX);
+    let (id, now) = (Id::random(), Timestamp::now());
+    for store in [&store, &Redis::new(server.url()).unwrap().express_compatible().ttl(Duration::MAX)] {
+        let far = now.after(Duration::MAX);
+        store.create(id.clone(), Change::nothing(now, far)).await.unwrap();
+        assert!(store.touch(id.clone(), now, far).await.unwrap());
+        store.update(id.clone(), super::increment(now)).await.unwrap();
+        assert!(store.load(&id, now).await.unwrap().is_some());
+    }
 }

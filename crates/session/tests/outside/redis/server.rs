@@ -1,5 +1,8 @@
 //! [`Server`]: a real `redis-server` of a test's own, and [`Cluster`]: several.
 //!
+//! Needs version 7 or later, for `--enable-debug-command`, `--cluster-port` and `CLUSTER ADDSLOTSRANGE`; the store
+//! itself needs 6.2.
+//!
 //! In: options. Out: addresses, and raw commands. Ends the process that it started, whatever the test does.
 
 use std::io::{BufRead, BufReader};
@@ -15,6 +18,8 @@ use tempfile::TempDir;
 pub struct Server {
     child: Option<Child>,
     pub port: u16,
+    /// Where a node of a cluster talks to the others.
+    pub bus: u16,
     pub folder: TempDir,
     options: Vec<String>,
 }
@@ -24,44 +29,64 @@ impl Server {
         Self::with(&[])
     }
 
-    /// Starts one with options as on the command line; `{folder}` in them stands for its folder, `{port}` for its
-    /// port.
+    /// Starts one with options as on the command line; `{folder}` in them stands for its folder, `{port}` and
+    /// `{bus}` for its ports.
     pub fn with(options: &[&str]) -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), options)
     }
 
     pub fn in_folder(folder: TempDir, options: &[&str]) -> Self {
-        let port = free_port();
-        let path = folder.path().to_str().unwrap();
-        let replace = |option: &&str| option.replace("{folder}", path).replace("{port}", &port.to_string());
-        let mut options: Vec<String> = options.iter().map(replace).collect();
-        let defaults = format!(
-            "--port {port} --bind 127.0.0.1 --dir {path} --save  --daemonize no --enable-debug-command yes"
-        );
-        for (at, default) in defaults.split(' ').enumerate() {
-            options.insert(at, default.to_owned());
+        let path = folder.path().to_str().unwrap().to_owned();
+        let mut folder = Some(folder);
+        let mut attempt = 1;
+        loop {
+            let (port, bus) = (free_port(), free_port());
+            let replace = |option: &str| {
+                option
+                    .replace("{folder}", &path)
+                    .replace("{port}", &port.to_string())
+                    .replace("{bus}", &bus.to_string())
+            };
+            let defaults = "--port {port} --bind 127.0.0.1 --dir {folder} --save  --daemonize no --enable-debug-command yes";
+            let options = defaults.split(' ').chain(options.iter().copied()).map(replace).collect();
+            let mut server = Self { child: None, port, bus, folder: folder.take().unwrap(), options };
+            match server.try_run() {
+                Ok(()) => return server,
+                // Another program took the port since.
+                Err(log) if attempt < 5 && log.contains("Address already in use") => attempt += 1,
+                Err(log) => panic!("redis-server 7 or later is needed, and this one does not start: {log}"),
+            }
+            let empty = tempfile::tempdir().unwrap();
+            folder = Some(std::mem::replace(&mut server.folder, empty));
         }
-        let mut server = Self { child: None, port, folder, options };
-        server.run();
-        server
     }
 
-    /// Starts the process (again) and waits until it takes commands.
+    /// Starts the process again.
     pub fn run(&mut self) {
+        let outcome = self.try_run();
+        assert_eq!(outcome, Ok(()), "redis-server does not start");
+    }
+
+    /// Starts the process and waits until it takes commands. Gives its log if it ends.
+    fn try_run(&mut self) -> Result<(), String> {
         let mut child = Command::new("redis-server")
             .args(&self.options)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("redis-server is installed");
         let mut output = BufReader::new(child.stdout.take().unwrap());
         self.child = Some(child);
         let mut log = String::new();
         while !log.contains("Ready to accept connections") {
-            let read = output.read_line(&mut log).unwrap();
-            assert!(read > 0, "redis-server does not start: {log}");
+            if output.read_line(&mut log).unwrap() == 0 {
+                self.kill();
+                return Err(log);
+            }
         }
         // Nothing may stay in the pipe, or the server waits for its reader.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(())
     }
 
     pub fn url(&self) -> String {
@@ -119,9 +144,8 @@ impl Cluster {
         let masters = 3;
         let nodes: Vec<Server> = (0..masters + replicas)
             .map(|_| {
-                let port = free_port().to_string();
                 let enabled = ["--cluster-enabled", "yes", "--cluster-config-file", "{folder}/nodes.conf"];
-                let settings = ["--cluster-node-timeout", "1000", "--cluster-port", &port];
+                let settings = ["--cluster-node-timeout", "1000", "--cluster-port", "{bus}"];
                 let replica = ["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"];
                 Server::with(&[&enabled[..], &settings, &replica].concat())
             })
@@ -130,9 +154,8 @@ impl Cluster {
         for (node, bounds) in nodes.iter().zip(bounds.windows(2)) {
             node.ask::<()>(&format!("CLUSTER ADDSLOTSRANGE {} {}", bounds[0], bounds[1] - 1));
         }
-        let bus = |node: &Server| node.options.last_chunk::<5>().map(|last| last[0].clone()).unwrap();
         for node in &nodes[1..] {
-            nodes[0].ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {}", node.port, bus(node)));
+            nodes[0].ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {}", node.port, node.bus));
         }
         let cluster = Self { nodes, masters };
         cluster.wait_until_whole();
@@ -189,9 +212,9 @@ pub fn ask<T: FromRedisValue>(connection: &mut Connection, words: &str) -> T {
 
 /// Waits for a state that no one announces.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(45);
     while !is_so() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within 45 seconds: {what}");
         // tidy: sleep ok: a cluster says nothing when it has settled
         std::thread::sleep(Duration::from_millis(20));
     }

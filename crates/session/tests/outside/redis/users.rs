@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use narae_session::store::{Redis, Store};
+use narae_session::store::{Committed, Redis, Store};
 use narae_session::{Change, Id, Timestamp};
 
 use super::server::Server;
@@ -21,8 +21,9 @@ async fn a_list_forgets_the_dead_but_not_those_that_are_about_to_live() {
     server.ask::<i64>(&format!("DEL narae:{}", ids[0].handle()));
     assert_eq!(store.sessions_of("anna", now).await.unwrap().len(), 1);
     assert_eq!(server.ask::<u64>("ZCARD narae:user:anna"), 2, "it may be about to be written");
-    let later = now.after(Duration::from_secs(120));
-    assert_eq!(store.sessions_of("anna", later).await.unwrap().len(), 1);
+    // As if it had been added two minutes ago, on the server's clock.
+    server.ask::<f64>(&format!("ZINCRBY narae:user:anna -120000 {}", ids[0].handle()));
+    assert_eq!(store.sessions_of("anna", now).await.unwrap().len(), 1);
     let left: Vec<String> = server.ask("ZRANGE narae:user:anna 0 -1");
     assert_eq!(left, [ids[1].handle().to_string()]);
 }
@@ -63,10 +64,11 @@ async fn an_index_that_no_one_lists_stays_small() {
     let server = Server::start();
     let store = Redis::new(server.url()).unwrap();
     let now = Timestamp::now();
-    for round in 0..300 {
-        let (id, at) = (Id::random(), now.after(Duration::from_secs(round)));
-        store.create(id.clone(), login("robot", at)).await.unwrap();
+    for _ in 0..300 {
+        let id = Id::random();
+        store.create(id.clone(), login("robot", now)).await.unwrap();
         server.ask::<i64>(&format!("DEL narae:{}", id.handle()));
+        server.ask::<f64>(&format!("ZINCRBY narae:user:robot -120000 {}", id.handle()));
     }
     let left: u64 = server.ask("ZCARD narae:user:robot");
     assert!(left < 150, "{left}");
@@ -94,4 +96,52 @@ async fn logging_out_everywhere_ends_sessions_that_are_written_at_the_same_time(
     assert_eq!(store.destroy_all_of("anna", None).await.unwrap(), 200);
     writers.join_all().await;
     assert_eq!(server.ask::<u64>("DBSIZE"), 0, "no commit brings a session back");
+}
+
+#[tokio::test]
+async fn clocks_that_disagree_take_no_session_out_of_the_index() {
+    let server = Server::start();
+    let store = Redis::new(server.url()).unwrap();
+    let (now, id) = (Timestamp::now(), Id::random());
+    // One worker is ten minutes behind; another one lists before the session is there.
+    let behind = Timestamp(now.0 - 600_000);
+    store.create(id.clone(), login("anna", behind)).await.unwrap();
+    let hash: Vec<String> = server.ask(&format!("HGETALL narae:{}", id.handle()));
+    server.ask::<i64>(&format!("DEL narae:{}", id.handle()));
+    assert_eq!(store.sessions_of("anna", now).await.unwrap().len(), 0);
+    let mut command = ::redis::cmd("HSET");
+    command.arg(format!("narae:{}", id.handle())).arg(hash);
+    command.query::<i64>(&mut server.connect()).unwrap();
+    assert_eq!(store.sessions_of("anna", now).await.unwrap().len(), 1, "it was about to be written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logging_out_everywhere_ends_a_session_that_changes_its_id_all_the_time() {
+    let server = Server::start();
+    let store = || std::sync::Arc::new(Redis::new(server.url()).unwrap());
+    let (one, other, now) = (store(), store(), Timestamp::now());
+    for round in 0..200 {
+        let (user, first) = (format!("user {round}"), Id::random());
+        one.create(first.clone(), login(&user, now)).await.unwrap();
+        let (renewed, has_begun) = tokio::sync::oneshot::channel();
+        let other = std::sync::Arc::clone(&other);
+        let renewing = tokio::spawn(async move {
+            let (mut id, mut renewed) = (first, Some(renewed));
+            for _ in 0..200 {
+                let new = Id::random();
+                let change = Change::nothing(now, soon(now));
+                match other.renew(id.clone(), new.clone(), change).await.unwrap() {
+                    Committed::Done(_) => id = new,
+                    Committed::Gone => return None,
+                }
+                renewed.take().map(|renewed| renewed.send(()));
+            }
+            Some(id)
+        });
+        let _ = has_begun.await;
+        one.destroy_all_of(&user, None).await.unwrap();
+        if let Some(id) = renewing.await.unwrap() {
+            assert_eq!(one.load(&id, now).await.unwrap(), None, "round {round}");
+        }
+    }
 }
