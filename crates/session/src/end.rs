@@ -163,10 +163,15 @@ fn set_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
         let now = shared.now();
         // Browsers keep no cookie longer (RFC 6265bis §5.5), and dates have an end.
         let until = state.expiry(settings, now).min(now.after(MOST_OF_A_COOKIE));
-        (value, settings.is_persistent(state.max_age()).then_some((until.since(now), until)))
+        (value, settings.is_persistent(state.max_age()).then_some((whole_seconds(until.since(now)), until)))
     };
     let name = &shared.names[usize::from(secure)];
     add(headers, settings.set_cookie(name, &value, secure, lifetime, shared.abilities));
+}
+
+/// Rounded up: a month that began some milliseconds ago is still told as a month.
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
 }
 
 fn clear_cookie(shared: &Shared, session: &Session, headers: &mut HeaderMap) {

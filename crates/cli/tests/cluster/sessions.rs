@@ -151,3 +151,17 @@ fn a_login_survives_a_killed_worker_a_reload_and_a_restart() {
     let again = home.start();
     assert_eq!(user(again.http), "anna");
 }
+
+#[test]
+fn sessions_in_memory_refuse_to_serve_in_two_workers_and_serve_in_one() {
+    let two = Home::new(2);
+    two.behave("sessions = memory");
+    let (code, said) = two.run();
+    assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("2 workers are to serve") && said.contains("use the embedded store"), "{said}");
+    let one = Home::new(1);
+    one.behave("sessions = memory");
+    let app = one.start();
+    let cookie = begin(app.http);
+    assert_eq!(values(app.http, &cookie)["begun"], 1);
+}

@@ -17,7 +17,10 @@ use axum::response::sse::{Event, Sse};
 use futures_util::{Stream, stream};
 use narae::axum::middleware::{Next, from_fn};
 use narae::prelude::*;
-use narae::session::{self, store::Embedded};
+use narae::session::{
+    self,
+    store::{Embedded, Memory, Store},
+};
 
 /// What the file says of this worker.
 #[derive(Default)]
@@ -65,8 +68,13 @@ async fn make() -> Result<Router, String> {
         if fails { StatusCode::INTERNAL_SERVER_ERROR.into_response() } else { next.run(request).await }
     });
     let mut router = Router::new();
-    if behaviour.of("sessions") == "1" {
-        router = router.merge(sessions()?);
+    match behaviour.of("sessions") {
+        "1" => {
+            let store = Embedded::open("sessions").map_err(|error| error.to_string())?;
+            router = router.merge(sessions(store));
+        }
+        "memory" => router = router.merge(sessions(Memory::new())),
+        _ => {}
     }
     Ok(router
         .route("/", get(async move || says))
@@ -84,16 +92,15 @@ async fn make() -> Result<Router, String> {
         .route("/health", get(async move || health)))
 }
 
-/// Sessions on a store that all workers share.
-fn sessions() -> Result<Router, String> {
-    let store = Embedded::open("sessions").map_err(|error| error.to_string())?;
-    Ok(Router::new()
+/// Sessions on a store.
+fn sessions(store: impl Store) -> Router {
+    Router::new()
         .route("/session/add/{key}", get(add))
         .route("/session/insert/{key}", get(insert))
         .route("/session/values", get(values))
         .route("/session/login", get(async |session: Session| session.login("anna")))
         .route("/session/user", get(async |session: Session| session.user().unwrap_or_default()))
-        .layer(Sessions::new(store)))
+        .layer(Sessions::new(store))
 }
 
 async fn add(session: Session, Path(key): Path<String>) -> Result<String, session::Error> {
