@@ -299,11 +299,12 @@ impl Session {
         key: &str,
         make: &impl Fn(Option<&str>) -> Result<Option<Json>, Arc<str>>,
     ) -> Result<T, Error> {
-        let mut state = self.state();
-        let made = make(state.now_is.values.find(key).map(|json| &**json));
+        // Not locked while the program's own code runs.
+        let old = self.state().now_is.values.find(key).cloned();
+        let made = make(old.as_deref());
         let json = made.map_err(|why| Error::Value(key.to_owned(), why.as_ref().into()))?;
         let json = json.unwrap_or_else(|| "null".into());
-        state.set(key, Arc::clone(&json));
+        self.state().set(key, Arc::clone(&json));
         parse(key, &json)
     }
 
