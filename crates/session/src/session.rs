@@ -237,7 +237,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Value`] if what is there is not a `T`; [`Error::Key`]; [`Error::Store`]; [`Error::Ended`].
+    /// [`Error::Value`] if what is there is not a `T`; [`Error::Key`]; [`Error::Store`]; [`Error::Ended`];
+    /// [`Error::TooLate`] after the response's head, if the session is not kept, or is kept in the cookie.
     pub async fn update<T, F>(&self, key: &str, change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
