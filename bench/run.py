@@ -85,6 +85,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def run_wrk(command, environment, measured):
+    """Runs wrk. Requests, seconds and bytes, as report.lua tells them."""
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    numbers = re.search(r"^numbers: (.*)$", run.stdout, re.MULTILINE)
+    if run.returncode != 0 or not numbers:
+        raise Failed(f"wrk failed on {measured}:\n{run.stdout}{run.stderr}")
+    requests, micros, size, *errors = (int(number) for number in numbers[1].split())
+    if any(errors) or not requests:
+        raise Failed(f"{measured}: wrk saw errors:\n{run.stdout}")
+    return requests, micros / 1e6, size
+
+
 class Server:
     """A contender that runs, pinned, and ends with the `with` block."""
 
@@ -122,14 +134,7 @@ class Server:
         command = ["taskset", "-c", str(WRK_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
         command += ["-s", str(HERE / script), f"http://127.0.0.1:{self.port}/"]
         environment = dict(os.environ, REPORT_LUA=str(HERE / "report.lua"))
-        run = subprocess.run(command, capture_output=True, text=True, env=environment)
-        numbers = re.search(r"^numbers: (.*)$", run.stdout, re.MULTILINE)
-        if run.returncode != 0 or not numbers:
-            raise Failed(f"wrk failed on {self.name}, {work}:\n{run.stdout}{run.stderr}")
-        requests, micros, size, *errors = (int(number) for number in numbers[1].split())
-        if any(errors) or not requests:
-            raise Failed(f"{self.name}, {work}: wrk saw errors:\n{run.stdout}")
-        return requests, micros / 1e6, size
+        return run_wrk(command, environment, f"{self.name}, {work}")
 
 
 def measure(name, work, seconds):

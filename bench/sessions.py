@@ -20,7 +20,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from run import Failed, PEERS, SERVER_CORE, WRK_CORE, busy, check_machine, free_port, on_cpu, spent
+from run import Failed, PEERS, SERVER_CORE, WRK_CORE, busy, check_machine, free_port, on_cpu, run_wrk, spent
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
@@ -146,14 +146,8 @@ class Server:
         command = ["taskset", "-c", str(WRK_CORE), "wrk", "-t1", "-c64", f"-d{seconds}s"]
         command += ["-s", str(HERE / "sessions.lua"), f"http://127.0.0.1:{self.port}{WORKS[work]}"]
         environment = dict(os.environ, REPORT_LUA=str(HERE / "report.lua"), COOKIES=str(cookies))
-        run = subprocess.run(command, capture_output=True, text=True, env=environment)
-        numbers = re.search(r"^numbers: (.*)$", run.stdout, re.MULTILINE)
-        if run.returncode != 0 or not numbers:
-            raise Failed(f"wrk failed on {self.name}, {work}:\n{run.stdout}{run.stderr}")
-        requests, micros, _, *errors = (int(number) for number in numbers[1].split())
-        if any(errors) or not requests:
-            raise Failed(f"{self.name}, {work}: wrk saw errors:\n{run.stdout}")
-        return requests, micros / 1e6
+        requests, took, _ = run_wrk(command, environment, f"{self.name}, {work}")
+        return requests, took
 
 
 def measure(server, work, seconds, cookies):

@@ -6,29 +6,18 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod program;
 
+mod lesson;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
 
+use lesson::cookie_of;
 use program::{PATIENCE, Program, ask, get};
 use rustix::process::Signal;
 
-/// Starts the example `name`; cargo puts it beside the tests' folder.
+/// Starts the example `name` with `arguments`.
 fn lesson(name: &str, arguments: &[&str]) -> (Program, tempfile::TempDir) {
-    let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
-    let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(&path);
-    command
-        .args(arguments)
-        .env_remove("XDG_STATE_HOME")
-        .env("HOME", home.path())
-        .env("NO_COLOR", "1")
-        // Names of its own, whatever runs beside it.
-        .env("NARAE_RUNTIME_DIR", home.path().join("run"))
-        .current_dir(home.path())
-        .stdout(Stdio::null());
-    (Program::start(command), home)
+    lesson::start(name, |command| command.args(arguments))
 }
 
 const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
@@ -74,12 +63,6 @@ fn rest_lists_creates_replaces_and_deletes() {
     assert!(send("PATCH", "/users/1", "{}").to_lowercase().contains("allow: get,head,put,delete"));
     assert!(send("DELETE", "/users/1", "").contains(" 204 "));
     assert!(get(address, "/users/1").contains(" 404 "));
-}
-
-/// What a browser sends back of an answer's only `Set-Cookie` line.
-fn cookie_of(answer: &str) -> &str {
-    let (_, line) = answer.split_once("set-cookie: ").unwrap_or_else(|| panic!("no cookie: {answer}"));
-    line.split(';').next().unwrap()
 }
 
 #[test]

@@ -6,10 +6,13 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod program;
 
+mod lesson;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use lesson::cookie_of;
 use narae::cookies::{Secrets, SetCookie};
 use program::{PATIENCE, Program, ask};
 
@@ -63,19 +66,8 @@ impl Redis {
     }
 
     fn lesson(&self, name: &str) -> (Program, tempfile::TempDir) {
-        let tests = std::env::current_exe().unwrap();
-        let path = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
-        let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new(path);
-        command
-            .args(["--http", "127.0.0.1:0"])
-            .env("REDIS_URL", format!("redis://127.0.0.1:{}", self.port))
-            .env("HOME", home.path())
-            .env("NO_COLOR", "1")
-            .env("NARAE_RUNTIME_DIR", home.path().join("run"))
-            .current_dir(home.path())
-            .stdout(Stdio::null());
-        (Program::start(command), home)
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        lesson::start(name, |command| command.args(["--http", "127.0.0.1:0"]).env("REDIS_URL", url))
     }
 }
 
@@ -89,12 +81,6 @@ impl Drop for Redis {
 fn send(address: SocketAddr, method: &str, path: &str, cookie: &str, body: &str) -> String {
     let fields = format!("Cookie: {cookie}\r\nContent-Length: {}", body.len());
     ask(address, &format!("{method} {path} HTTP/1.0\r\nHost: a\r\n{fields}\r\n\r\n{body}"))
-}
-
-/// What a browser sends back of an answer's only `Set-Cookie` line.
-fn cookie_of(answer: &str) -> &str {
-    let (_, line) = answer.split_once("set-cookie: ").unwrap_or_else(|| panic!("no cookie: {answer}"));
-    line.split(';').next().unwrap()
 }
 
 #[test]

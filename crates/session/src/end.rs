@@ -110,7 +110,7 @@ impl End {
 pub(crate) fn save_login(shared: &Shared, session: &Session, headers: &mut HeaderMap) {
     let is_moved = {
         let state = session.state();
-        state.ending == Ending::No && state.renewed && state.stored.is_some() && state.stored == state.id
+        state.ending == Ending::No && state.renewed && state.is_settled()
     };
     if is_moved && shared.settings.may_send(session.is_secure()) {
         set_cookie(shared, session, headers);

@@ -246,20 +246,24 @@ impl Session {
     {
         check_key(key)?;
         let _turn = loop {
-            self.write(false).await?;
             let turn = self.0.turn.lock().await;
-            let state = self.state();
-            match state.ending {
-                Ending::Destroyed | Ending::Gone => return Err(Error::Ended),
-                Ending::No | Ending::Discarded => {}
+            {
+                let state = self.state();
+                match state.ending {
+                    Ending::Destroyed | Ending::Gone => return Err(Error::Ended),
+                    Ending::No | Ending::Discarded => {}
+                }
+                // Nobody would get the cookie of a new session any more, nor a session that is its cookie.
+                let needs_cookie = self.0.shared.abilities.in_cookie || state.stored.is_none();
+                if state.finished && needs_cookie && !state.anonymous {
+                    return Err(Error::TooLate);
+                }
+                if state.anonymous || state.is_clean() {
+                    break turn;
+                }
             }
-            let in_cookie = self.0.shared.abilities.in_cookie;
-            if state.finished && !state.anonymous && (in_cookie || !state.is_clean()) {
-                return Err(Error::TooLate);
-            }
-            if state.is_clean() || state.anonymous {
-                break turn;
-            }
+            drop(turn);
+            self.write(false).await?;
         };
         let named: Arc<str> = key.into();
         let make = {
@@ -402,9 +406,7 @@ impl Session {
                 Ending::Destroyed | Ending::Gone => return Err(Error::Ended),
                 Ending::No | Ending::Discarded => {}
             }
-            // Not for an update after the response: nobody would get the cookie of a new session.
-            let is_orphan = state.finished && !always && state.stored.is_none();
-            if state.anonymous || is_orphan || (!always && state.is_clean()) {
+            if state.anonymous || (!always && state.is_clean()) {
                 return Ok(());
             }
             state.writing(&shared.settings, shared.now(), attributes)

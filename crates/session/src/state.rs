@@ -207,9 +207,14 @@ impl State {
         self.stored.is_some() && self.stored != self.id
     }
 
+    /// Whether the store knows it by its id of now.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.stored.is_some() && self.stored == self.id
+    }
+
     /// Whether nothing happened that the store must hear of.
     pub(crate) fn is_clean(&self) -> bool {
-        self.stored.is_some() && self.stored == self.id && !self.has_unsaved()
+        self.is_settled() && !self.has_unsaved()
     }
 
     fn has_unsaved(&self) -> bool {

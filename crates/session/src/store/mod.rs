@@ -14,6 +14,8 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod turns;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod warnings;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -96,16 +96,20 @@ mod side_by_side_in_one_request {
 mod futures_dropped_half_way {
     use super::*;
 
+    async fn drop_a_save_half_way(session: &Session) {
+        tokio::select! {
+            biased;
+            _ = session.save() => panic!("it takes longer"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+
     #[tokio::test]
     async fn a_save_after_a_renewal_does_not_leave_the_browser_with_a_dead_id() {
         let handler = |session: Session| async move {
             session.login("anna").unwrap();
             session.insert("kept", &1).unwrap();
-            tokio::select! {
-                biased;
-                _ = session.save() => panic!("it takes longer"),
-                () = tokio::task::yield_now() => {}
-            }
+            drop_a_save_half_way(&session).await;
         };
         let mut browser = site(Sessions::new(Spy::slow()), get(handler));
         browser.get("/begin").await;
@@ -118,11 +122,7 @@ mod futures_dropped_half_way {
     async fn what_a_dropped_save_did_not_keep_is_kept_at_the_end() {
         let handler = |session: Session| async move {
             session.insert("kept", &1).unwrap();
-            tokio::select! {
-                biased;
-                _ = session.save() => panic!("it takes longer"),
-                () = tokio::task::yield_now() => {}
-            }
+            drop_a_save_half_way(&session).await;
         };
         let mut browser = site(Sessions::new(Spy::slow()), get(handler));
         browser.get("/begin").await;

@@ -4,10 +4,11 @@
 //! writes it within one transaction, so this program loses nothing; Node, which writes whole records, may
 //! still overwrite what happened while its handler ran.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::turns::Turns;
+use super::super::warnings::Warnings;
 use super::super::{Committed, Update, Updated};
 use super::fault::Fault;
 use super::names::Names;
@@ -32,7 +33,7 @@ pub(super) struct ExpressForm {
     user_key: String,
     turns: Turns,
     longest_turn: Duration,
-    warned: Mutex<Option<Instant>>,
+    warnings: Warnings,
 }
 
 impl ExpressForm {
@@ -54,7 +55,7 @@ impl ExpressForm {
             user_key,
             turns: Turns::default(),
             longest_turn,
-            warned: Mutex::default(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -190,7 +191,7 @@ impl ExpressForm {
             }
             Ok(None) => Ok(None),
             Err(why) => {
-                if self.may_warn() {
+                if self.warnings.is_due() {
                     tracing::warn!(
                         session = %id.handle(),
                         "a stored session counts as missing, and perhaps others do within a minute: {why}"
@@ -199,16 +200,6 @@ impl ExpressForm {
                 Ok(None)
             }
         }
-    }
-
-    /// Whether the last warning was a minute ago: whoever sends a broken session's id fills no disk.
-    fn may_warn(&self) -> bool {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = warned.is_none_or(|warned| warned.elapsed() >= BETWEEN_WARNINGS);
-        if may {
-            *warned = Some(Instant::now());
-        }
-        may
     }
 
     fn expire(&self, written: &Written, now: Timestamp) -> f64 {
@@ -221,8 +212,6 @@ impl ExpressForm {
 fn seconds(time: Timestamp) -> f64 {
     time.min(Timestamp::MAX).0.div_ceil(1000) as f64
 }
-
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// `infinity` has no number of seconds: `expire` is null then.
 const LOAD: &str = "SELECT sess::text AS sess, CASE WHEN isfinite(expire)
@@ -242,18 +231,3 @@ const TOUCH: &str = r"UPDATE $table SET expire = to_timestamp(CASE WHEN COALESCE
 
 const SWEEP: &str = "DELETE FROM $table WHERE sid = ANY (ARRAY(
     SELECT sid FROM $table WHERE expire < to_timestamp($1) LIMIT $2 FOR UPDATE SKIP LOCKED))";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broken_sessions_are_warned_of_once_a_minute() {
-        let names = Names::new(None, "session").expect("names");
-        let form = ExpressForm::new(&names, Duration::ZERO, "user".into(), Duration::ZERO);
-        assert!(form.may_warn() && !form.may_warn());
-        let warned = Instant::now().checked_sub(BETWEEN_WARNINGS);
-        *form.warned.lock().expect("no panic") = warned;
-        assert!(form.may_warn() && !form.may_warn());
-    }
-}

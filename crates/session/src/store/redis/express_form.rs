@@ -3,8 +3,7 @@
 //! In: ids and changes. Out: records. The name is the prefix and the id itself. A change is made on the text
 //! that was read and written if that is still there (compare and set), with the lifetime that Node gives it.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connections::{Connections, Twice};
 use super::pause;
@@ -13,6 +12,7 @@ use crate::express::{self, Edited, Stored, Written};
 use crate::id::Id;
 use crate::record::{Change, Record};
 use crate::store::turns::Turns;
+use crate::store::warnings::Warnings;
 use crate::store::{Committed, StoreError, Update, Updated};
 use crate::time::Timestamp;
 
@@ -25,22 +25,6 @@ pub(super) struct ExpressForm<'a> {
     pub(super) ttl: Duration,
     pub(super) user_key: &'a str,
     pub(super) warnings: &'a Warnings,
-}
-
-/// When there was a warning last.
-#[derive(Default)]
-pub(super) struct Warnings(Mutex<Option<Instant>>);
-
-impl Warnings {
-    /// Whether it is time for one: visitors must not fill the log.
-    fn is_due(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= BETWEEN_WARNINGS);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
-    }
 }
 
 /// What a compare-and-set came to.
@@ -250,9 +234,6 @@ fn seconds(duration: Duration) -> u64 {
     seconds.min(Timestamp::MAX.0 / 1000)
 }
 
-/// Visitors must not fill the log.
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,15 +243,5 @@ mod tests {
         let given = [0, 1, 1000, 1001, 60_000].map(Duration::from_millis).map(seconds);
         assert_eq!(given, [0, 1, 1, 2, 60]);
         assert_eq!(seconds(Duration::MAX), 8_640_000_000_000);
-    }
-
-    #[test]
-    fn a_warning_is_followed_by_none_for_a_minute() {
-        let warnings = Warnings::default();
-        assert!(warnings.is_due());
-        assert!(!warnings.is_due());
-        let before = Instant::now().checked_sub(BETWEEN_WARNINGS).expect("the machine runs for a minute");
-        *warnings.0.lock().unwrap() = Some(before);
-        assert!(warnings.is_due());
     }
 }

@@ -17,9 +17,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use self::connections::{Connections, Target};
-use self::express_form::{ExpressForm, Warnings};
+use self::express_form::ExpressForm;
 use self::own::Own;
 use super::turns::Turns;
+use super::warnings::Warnings;
 use super::{Abilities, Committed, Listed, Pending, Store, StoreError, Update, Updated};
 use crate::express;
 use crate::id::{Handle, Id};

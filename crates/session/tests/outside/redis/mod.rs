@@ -119,16 +119,22 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
     }
 }
 
+/// Two stores on one server, as two processes have them, and an empty session in it.
+async fn two_with_a_session(server: &Server, express: bool) -> ([Arc<Redis>; 2], Id, Timestamp) {
+    let store = || {
+        let store = Redis::new(server.url()).unwrap();
+        Arc::new(if express { store.express_compatible() } else { store })
+    };
+    let (stores, id, now) = ([store(), store()], Id::random(), Timestamp::now());
+    stores[0].create(id.clone(), Change::nothing(now, soon(now))).await.unwrap();
+    (stores, id, now)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn updates_from_two_stores_at_once_lose_no_count() {
     let server = Server::start();
     for express in [false, true] {
-        let store = || {
-            let store = Redis::new(server.url()).unwrap();
-            Arc::new(if express { store.express_compatible() } else { store })
-        };
-        let (stores, id, now) = ([store(), store()], Id::random(), Timestamp::now());
-        stores[0].create(id.clone(), Change::nothing(now, soon(now))).await.unwrap();
+        let (stores, id, now) = two_with_a_session(&server, express).await;
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..64 {
             let (store, id) = (Arc::clone(&stores[task % 2]), id.clone());
@@ -150,12 +156,7 @@ async fn updates_from_two_stores_at_once_lose_no_count() {
 async fn keys_written_at_once_by_two_stores_all_win() {
     let server = Server::start();
     for express in [false, true] {
-        let store = || {
-            let store = Redis::new(server.url()).unwrap();
-            Arc::new(if express { store.express_compatible() } else { store })
-        };
-        let (stores, id, now) = ([store(), store()], Id::random(), Timestamp::now());
-        stores[0].create(id.clone(), Change::nothing(now, soon(now))).await.unwrap();
+        let (stores, id, now) = two_with_a_session(&server, express).await;
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..64 {
             let (store, id) = (Arc::clone(&stores[task % 2]), id.clone());
