@@ -1,9 +1,10 @@
-//! Owns the bodies of answers: nothing, bytes at hand, or a part of an open file (RFC 9110 §6.4).
+//! Owns the bodies of answers: nothing, bytes at hand, parts of an open file, or several of these (RFC 9110 §6.4).
 //!
-//! In: an open file and the part to send. Out: frames, one chunk at a time, exactly as many bytes as announced
-//! or an error. Must not know headers; never holds more than one chunk in memory.
+//! In: bytes, and an open file with the parts to send. Out: frames, one chunk at a time, exactly as many bytes as
+//! announced or an error. Must not know headers; never holds more than one chunk of a file.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     sync::Arc,
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::{
+    chunk::{self, Chunk},
     offload::{Offloaded, offload},
     open_file::{OpenFile, Pace, ReadFault},
 };
@@ -26,8 +28,10 @@ use crate::{
 /// # Errors
 ///
 /// A frame is an error when the file became shorter than announced
-/// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)) or the file system failed. The body ends there; the
-/// connection must not be used as if it were whole. A file that grows is sent at its announced length.
+/// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)), when it was written to in place, so that the rest would belong to
+/// another state of it ([`InvalidData`](io::ErrorKind::InvalidData)), or when the file system failed. The body ends
+/// there; the connection must not be used as if it were whole. A file that grows is sent at its announced length,
+/// and one that is replaced or removed is sent as it was.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
@@ -39,10 +43,19 @@ enum Content {
     /// Empty once sent.
     Whole(Bytes),
     Part(Box<Part>),
+    Several(VecDeque<Segment>),
 }
 
+/// A piece of a body that has several.
 #[derive(Debug)]
-struct Part {
+pub(crate) enum Segment {
+    Bytes(Bytes),
+    Part(Part),
+}
+
+/// A part of an open file on its way.
+#[derive(Debug)]
+pub(crate) struct Part {
     file: Arc<OpenFile>,
     // position <= end
     position: u64,
@@ -64,28 +77,54 @@ impl Body {
         Self { content: Content::Whole(bytes) }
     }
 
-    /// The bytes `start..end` of `file`, read as they are asked for.
-    pub(crate) fn part(file: OpenFile, start: u64, end: u64) -> Self {
-        let part = Part { file: Arc::new(file), position: start, end: end.max(start), reading: None };
+    pub(crate) fn part(part: Part) -> Self {
         Self { content: Content::Part(Box::new(part)) }
+    }
+
+    pub(crate) fn several(segments: impl IntoIterator<Item = Segment>) -> Self {
+        let segments = segments.into_iter().filter(|segment| segment.len() > 0).collect();
+        Self { content: Content::Several(segments) }
+    }
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Part(part) => part.len(),
+        }
     }
 }
 
 impl Part {
+    /// The bytes `start..end` of `file`, read as they are asked for.
+    pub(crate) fn new(file: Arc<OpenFile>, start: u64, end: u64) -> Self {
+        Self { file, position: start, end: end.max(start), reading: None }
+    }
+
+    fn len(&self) -> u64 {
+        self.end - self.position
+    }
+
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadFault>>> {
         let chunk = if let Some(reading) = &mut self.reading {
             let result = ready!(reading.poll_result(cx));
             self.reading = None;
             result.unwrap_or(Err(ReadFault::WouldWait))
         } else {
-            let len = next_chunk(self.position, self.end);
+            let len = next_chunk(self.position, self.end, chunk::best_size());
             if len == 0 {
                 return Poll::Ready(None);
             }
-            match self.file.read(self.position, len, Pace::NoWait) {
+            match read(&self.file, self.position, len, Pace::NoWait) {
                 Err(ReadFault::WouldWait) => {
-                    let (file, position) = (Arc::clone(&self.file), self.position);
-                    self.reading = Some(offload(move || file.read(position, len, Pace::MayWait)));
+                    let (file, position, end) = (Arc::clone(&self.file), self.position, self.end);
+                    self.reading = Some(offload(move || {
+                        let chunk = read(&file, position, len, Pace::MayWait);
+                        let next = position.saturating_add(len as u64);
+                        file.read_ahead(next, READ_AHEAD_BYTES.min(end.saturating_sub(next)));
+                        chunk
+                    }));
                     return self.poll_chunk(cx);
                 }
                 decided => decided,
@@ -99,9 +138,16 @@ impl Part {
     }
 }
 
+fn read(file: &OpenFile, position: u64, len: usize, pace: Pace) -> Result<Bytes, ReadFault> {
+    let mut chunk = Chunk::with_len(len);
+    file.read(position, chunk.as_mut(), pace)?;
+    file.check_unchanged()?;
+    Ok(chunk.into_bytes())
+}
+
 /// Chunks end at multiples of their size, so that no page is read twice.
-fn next_chunk(position: u64, end: u64) -> usize {
-    let aligned = CHUNK_BYTES - position % CHUNK_BYTES;
+fn next_chunk(position: u64, end: u64, size: u64) -> usize {
+    let aligned = size - position % size;
     usize::try_from(aligned.min(end - position)).unwrap_or_default()
 }
 
@@ -121,6 +167,22 @@ impl http_body::Body for Body {
                 let chunk = ready!(part.poll_chunk(cx));
                 Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data).map_err(io_error)))
             }
+            Content::Several(segments) => {
+                let frame = match segments.front_mut() {
+                    None => return Poll::Ready(None),
+                    Some(Segment::Bytes(bytes)) => Ok(std::mem::take(bytes)),
+                    Some(Segment::Part(part)) => match ready!(part.poll_chunk(cx)) {
+                        Some(chunk) => chunk,
+                        None => Ok(Bytes::new()),
+                    },
+                };
+                if frame.is_err() {
+                    segments.clear();
+                } else if segments.front().is_some_and(|segment| segment.len() == 0) {
+                    segments.pop_front();
+                }
+                Poll::Ready(Some(frame.map(Frame::data).map_err(io_error)))
+            }
         }
     }
 
@@ -128,7 +190,8 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Absent => true,
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Part(part) => part.position == part.end,
+            Content::Part(part) => part.len() == 0,
+            Content::Several(segments) => segments.is_empty(),
         }
     }
 
@@ -136,7 +199,8 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Absent => SizeHint::default(),
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Part(part) => SizeHint::with_exact(part.end - part.position),
+            Content::Part(part) => SizeHint::with_exact(part.len()),
+            Content::Several(segments) => SizeHint::with_exact(segments.iter().map(Segment::len).sum()),
         }
     }
 }
@@ -146,6 +210,9 @@ fn io_error(fault: ReadFault) -> io::Error {
         ReadFault::Shrunk => {
             io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")
         }
+        ReadFault::Rewritten => {
+            io::Error::new(io::ErrorKind::InvalidData, "the file was written to while it was sent")
+        }
         ReadFault::WouldWait => io::Error::other("the runtime stopped before the file was read"),
         ReadFault::Failed(errno) => {
             tracing::error!("static files: cannot read an open file: {errno}");
@@ -154,8 +221,8 @@ fn io_error(fault: ReadFault) -> io::Error {
     }
 }
 
-// One chunk is all that a connection holds of a file.
-const CHUNK_BYTES: u64 = 64 * 1024;
+// What the system may fetch while a chunk is sent.
+const READ_AHEAD_BYTES: u64 = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -163,11 +230,12 @@ mod tests {
 
     #[test]
     fn chunks_end_at_multiples_of_their_size_and_at_the_end() {
-        assert_eq!(next_chunk(0, 10), 10);
-        assert_eq!(next_chunk(0, CHUNK_BYTES * 2), 65_536);
-        assert_eq!(next_chunk(1, CHUNK_BYTES * 2), 65_535);
-        assert_eq!(next_chunk(CHUNK_BYTES * 3 - 1, CHUNK_BYTES * 9), 1);
-        assert_eq!(next_chunk(5, 5), 0);
-        assert_eq!(next_chunk(u64::MAX, u64::MAX), 0);
+        const SIZE: u64 = 65_536;
+        assert_eq!(next_chunk(0, 10, SIZE), 10);
+        assert_eq!(next_chunk(0, SIZE * 2, SIZE), 65_536);
+        assert_eq!(next_chunk(1, SIZE * 2, SIZE), 65_535);
+        assert_eq!(next_chunk(SIZE * 3 - 1, SIZE * 9, SIZE), 1);
+        assert_eq!(next_chunk(5, 5, SIZE), 0);
+        assert_eq!(next_chunk(u64::MAX, u64::MAX, SIZE), 0);
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Verdict::*, *};
-    use crate::open_file::Modified;
+    use crate::{open_file::Modified, validators::Wanted};
 
     // ETag "a-2ebc98a1-0", Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT.
     const SECONDS: i64 = 784_111_777;
@@ -135,7 +135,8 @@ mod tests {
 
     fn validators(age: u64) -> Validators {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 + age);
-        Validators::new(10, Modified { seconds: SECONDS, nanoseconds: 0 }, now)
+        let wanted = Wanted { etag: true, last_modified: true };
+        Validators::new(10, Modified { seconds: SECONDS, nanoseconds: 0 }, None, now, wanted)
     }
 
     fn fields(pairs: &[(&str, &str)]) -> HeaderMap {

@@ -17,6 +17,22 @@ pub(crate) fn of(name: &[u8]) -> HeaderValue {
     HeaderValue::try_from(format!("{guess}; charset=utf-8")).unwrap_or(UNKNOWN)
 }
 
+/// Whether files of this name become smaller when they are compressed: text in any form, and formats that are not
+/// compressed by themselves.
+pub(crate) fn is_compressible(name: &[u8]) -> bool {
+    let Some(extension) = extension(name) else { return false };
+    let media_type = match READY.iter().find(|(known, _)| extension.eq_ignore_ascii_case(known)) {
+        Some((_, ready)) => ready,
+        None => mime_guess::from_ext(extension).first_raw().unwrap_or_default(),
+    };
+    let media_type = media_type.split(';').next().unwrap_or_default();
+    media_type.starts_with("text/")
+        || media_type.ends_with("+json")
+        || media_type.ends_with("+xml")
+        || wants_charset(media_type)
+        || COMPRESSIBLE.contains(&media_type)
+}
+
 /// What follows the last dot, unless the dot is the first byte of the name.
 fn extension(name: &[u8]) -> Option<&str> {
     let dot = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
@@ -37,6 +53,21 @@ fn wants_charset(media_type: &str) -> bool {
 
 const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
+const COMPRESSIBLE: [&str; 12] = [
+    "application/xml",
+    "application/wasm",
+    "application/node",
+    "application/rtf",
+    "application/x-sh",
+    "application/vnd.ms-fontobject",
+    "font/ttf",
+    "font/otf",
+    "font/collection",
+    "image/bmp",
+    "image/x-icon",
+    "image/x-ms-bmp",
+];
+
 // The types of a web page come first, ready made; then the types whose guess is dated.
 const READY: &[(&str, &str)] = &[
     ("html", "text/html; charset=utf-8"),
@@ -52,6 +83,7 @@ const READY: &[(&str, &str)] = &[
     ("mjs", "text/javascript; charset=utf-8"),
     ("xml", "application/xml"),
     ("woff", "font/woff"),
+    ("otf", "font/otf"),
     ("m4a", "audio/mp4"),
     ("ts", "video/mp2t"),
     ("m3u8", "application/vnd.apple.mpegurl"),
@@ -100,6 +132,23 @@ mod tests {
     fn a_name_without_a_known_extension_is_bytes() {
         for name in [&b"README"[..], b".html", b"a.", b"a.unknown", b"a.\xFF", b"", b".", b"a.b/c"] {
             check(name, "application/octet-stream");
+        }
+    }
+
+    #[test]
+    fn text_becomes_smaller_and_what_is_compressed_already_does_not() {
+        for name in
+            ["a.html", "a.js", "a.css", "a.json", "a.svg", "a.xml", "a.txt", "a.MD", "a.wasm", "a.map"]
+        {
+            assert!(is_compressible(name.as_bytes()), "{name}");
+        }
+        for name in ["a.atom", "a.geojson", "a.webmanifest", "a.ttf", "a.otf", "a.ico", "a.bmp", "a.csv"] {
+            assert!(is_compressible(name.as_bytes()), "{name}");
+        }
+        for name in
+            ["a.png", "a.jpg", "a.woff2", "a.mp4", "a.zip", "a.gz", "a.br", "a.pdf", "a", "a.bin", "a.ts"]
+        {
+            assert!(!is_compressible(name.as_bytes()), "{name}");
         }
     }
 }

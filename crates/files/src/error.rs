@@ -1,18 +1,20 @@
-//! Owns the crate's one public error: why a folder cannot be served.
+//! Owns the crate's one public error: why a folder cannot be served, or not in this way.
 //!
-//! In: what the kernel answered when the root folder was opened. Out: an [`Error`] that names the folder.
+//! In: what the kernel answered when the root folder was opened, and options. Out: an [`Error`] that names them.
 //! Must not know requests: what a peer asks for is answered by `refusal`, never by an [`Error`].
 
 use std::{fmt, io, path::PathBuf};
 
 use rustix::io::Errno;
 
-/// Why [`Files::open`](crate::Files::open) cannot serve a folder, grouped by who must act.
+/// Why a folder cannot be served as it was asked for, grouped by who must act.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// Whoever runs the server must act: create the folder, name another one, or change its permissions.
     Folder(FolderFault),
+    /// Whoever chose the options must act: one of them cannot be.
+    Option(OptionFault),
     /// The system failed. Nothing is known to be wrong with the folder.
     System {
         /// The absolute path that was looked for.
@@ -34,6 +36,21 @@ pub enum FolderFault {
     NoPermission(PathBuf),
 }
 
+/// What is wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionFault {
+    /// A pattern breaks the grammar of patterns.
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Not a value of `Cache-Control`: empty, or with bytes that no header value may hold.
+    CacheControl(String),
+}
+
 impl Error {
     pub(crate) fn opening(path: PathBuf, errno: Errno) -> Self {
         match errno {
@@ -49,6 +66,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(fault) => fault.fmt(f),
+            Self::Option(fault) => fault.fmt(f),
             Self::System { path, source } => {
                 write!(f, "cannot open the folder {}: {source}", path.display())
             }
@@ -72,12 +90,27 @@ impl fmt::Display for FolderFault {
     }
 }
 
+impl fmt::Display for OptionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern { pattern, reason } => {
+                write!(f, "the pattern {pattern:?} cannot be read: {reason}")
+            }
+            Self::CacheControl(value) => {
+                write!(f, "{value:?} cannot be a Cache-Control, which is like \"no-cache\" or \"max-age=60\"")
+            }
+        }
+    }
+}
+
 impl std::error::Error for FolderFault {}
+
+impl std::error::Error for OptionFault {}
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Folder(_) => None,
+            Self::Folder(_) | Self::Option(_) => None,
             Self::System { source, .. } => Some(source),
         }
     }
@@ -86,5 +119,11 @@ impl std::error::Error for Error {
 impl From<FolderFault> for Error {
     fn from(fault: FolderFault) -> Self {
         Self::Folder(fault)
+    }
+}
+
+impl From<OptionFault> for Error {
+    fn from(fault: OptionFault) -> Self {
+        Self::Option(fault)
     }
 }

@@ -55,8 +55,9 @@ impl Folder {
         fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
-    /// Opens what is at `path` and looks at it. The path must not be empty.
+    /// Opens what is at `path` and looks at it. The empty path is the folder itself.
     pub(crate) fn open_beneath(&self, path: &[u8], pace: Pace) -> Result<Opened, OpenFault> {
+        let path = if path.is_empty() { b"." } else { path };
         let opened = match (self.lookup, pace) {
             (Lookup::Cached, Pace::NoWait) => match self.resolve(path, BENEATH.union(ResolveFlags::CACHED)) {
                 Err(Errno::AGAIN) => return Err(OpenFault::WouldWait),
@@ -85,6 +86,9 @@ impl Folder {
     }
 
     fn walk(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        if path == b"." {
+            return openat(&self.fd, c".", READ, Mode::empty());
+        }
         let mut names = path.split(|byte| *byte == b'/').peekable();
         let mut inner: Option<OwnedFd> = None;
         while let Some(name) = names.next() {

@@ -1,17 +1,18 @@
 //! Owns one open file: its facts at the moment of opening, and reading it by position.
 //!
-//! In: a descriptor from `folder`. Out: [`Opened`], then exactly the bytes asked for. Owns the choice between a
-//! read that cannot wait (`RWF_NOWAIT`) and one that may; must not know HTTP or threads.
+//! In: a descriptor from `folder`. Out: [`Opened`], then exactly the bytes asked for, or that they are no longer
+//! those of the file that was opened. Owns the choice between a read that cannot wait (`RWF_NOWAIT`) and one that
+//! may; must not know HTTP or threads.
 
 use std::{
     io::IoSliceMut,
+    num::NonZeroU64,
     os::fd::OwnedFd,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use bytes::Bytes;
 use rustix::{
-    fs::{FileType, fstat, fstatfs},
+    fs::{Advice, FileType, Stat, fadvise, fstat, fstatfs},
     io::{Errno, ReadWriteFlags, pread, preadv2},
 };
 
@@ -28,13 +29,14 @@ pub(crate) enum Pace {
 #[derive(Debug)]
 pub(crate) enum Opened {
     File(OpenFile),
-    Folder,
+    /// Open for reading its names.
+    Folder(OwnedFd),
     /// A FIFO, device or socket. Never read.
     Other,
 }
 
 /// A time of last modification, in the file system's own precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Modified {
     /// Since 1970; negative before.
     pub(crate) seconds: i64,
@@ -42,12 +44,22 @@ pub(crate) struct Modified {
     pub(crate) nanoseconds: u32,
 }
 
+/// What tells a file from another one, and one state of it from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub(crate) len: u64,
+    pub(crate) modified: Modified,
+    /// The inode's own time, which no program can set back.
+    changed: Modified,
+}
+
 /// An open regular file.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     fd: OwnedFd,
-    len: u64,
-    modified: Modified,
+    stamp: Stamp,
     /// The file lives in memory (tmpfs, ramfs), so a plain read does not wait for a disk.
     in_memory: AtomicBool,
 }
@@ -59,6 +71,8 @@ pub(crate) enum ReadFault {
     WouldWait,
     /// The file ended before the bytes that were asked for.
     Shrunk,
+    /// The file was written to in place, so its parts may belong to different states of it.
+    Rewritten,
     /// The file system failed.
     Failed(Errno),
 }
@@ -67,35 +81,67 @@ impl Opened {
     pub(crate) fn inspect(fd: OwnedFd) -> Result<Self, Errno> {
         let stat = fstat(&fd)?;
         Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Self::File(OpenFile {
-                fd,
-                len: u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW)?,
-                modified: Modified {
-                    seconds: stat.st_mtime,
-                    nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-                },
-                in_memory: AtomicBool::new(false),
-            }),
-            FileType::Directory => Self::Folder,
+            FileType::RegularFile => {
+                Self::File(OpenFile { fd, stamp: Stamp::new(&stat)?, in_memory: AtomicBool::new(false) })
+            }
+            FileType::Directory => Self::Folder(fd),
             _ => Self::Other,
         })
     }
 }
 
+impl Stamp {
+    // The fields' types differ between architectures.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    fn new(stat: &Stat) -> Result<Self, Errno> {
+        Ok(Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            len: u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW)?,
+            modified: Modified::of(stat),
+            changed: Modified {
+                seconds: stat.st_ctime,
+                nanoseconds: u32::try_from(stat.st_ctime_nsec).unwrap_or_default(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+impl Stamp {
+    pub(crate) fn of_nothing() -> Self {
+        let never = Modified { seconds: 0, nanoseconds: 0 };
+        Self { device: 0, inode: 0, len: 0, modified: never, changed: never }
+    }
+}
+
+impl Modified {
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self { seconds: stat.st_mtime, nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or_default() }
+    }
+
+    /// Nanoseconds from `earlier` to this; negative if it is the later one.
+    pub(crate) fn since(&self, earlier: &Self) -> i128 {
+        let nanoseconds =
+            |time: &Self| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds);
+        nanoseconds(self) - nanoseconds(earlier)
+    }
+}
+
 impl OpenFile {
+    /// Its facts when it was opened.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
     /// Bytes in the file when it was opened.
     pub(crate) fn len(&self) -> u64 {
-        self.len
+        self.stamp.len
     }
 
-    pub(crate) fn modified(&self) -> Modified {
-        self.modified
-    }
-
-    /// Reads exactly `len` bytes from `position` on.
-    pub(crate) fn read(&self, position: u64, len: usize, pace: Pace) -> Result<Bytes, ReadFault> {
-        let mut buffer = vec![0; len];
-        let mut filled = 0; // 0 <= filled <= len
+    /// Fills `buffer` with the bytes from `position` on.
+    pub(crate) fn read(&self, position: u64, buffer: &mut [u8], pace: Pace) -> Result<(), ReadFault> {
+        let mut filled = 0; // 0 <= filled <= buffer.len()
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.read_some(rest, position.saturating_add(filled as u64), pace) {
                 Ok(0) => return Err(ReadFault::Shrunk),
@@ -104,7 +150,28 @@ impl OpenFile {
                 Err(fault) => return Err(fault),
             }
         }
-        Ok(Bytes::from(buffer))
+        Ok(())
+    }
+
+    /// Whether what was read since the file was opened belongs to one state of it.
+    ///
+    /// A file that only grew is taken for one that is appended to, such as a log: the bytes before its old end
+    /// are the old ones. (Links and permissions may change: no byte does with them.)
+    pub(crate) fn check_unchanged(&self) -> Result<(), ReadFault> {
+        let now = fstat(&self.fd).and_then(|stat| Stamp::new(&stat)).map_err(ReadFault::Failed)?;
+        match () {
+            () if now.len < self.stamp.len => Err(ReadFault::Shrunk),
+            () if now.len == self.stamp.len && now.modified != self.stamp.modified => {
+                Err(ReadFault::Rewritten)
+            }
+            () => Ok(()),
+        }
+    }
+
+    /// Asks the system to fetch what comes next, without waiting for it.
+    pub(crate) fn read_ahead(&self, position: u64, len: u64) {
+        // Advice: the file is sent all the same where it is not taken.
+        let _ = fadvise(&self.fd, position, NonZeroU64::new(len), Advice::WillNeed);
     }
 
     fn read_some(&self, buffer: &mut [u8], position: u64, pace: Pace) -> Result<usize, ReadFault> {

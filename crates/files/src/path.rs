@@ -66,16 +66,27 @@ impl FilePath {
         self.folder
     }
 
-    /// The path of the file `index` in this folder.
-    pub(crate) fn with_index(mut self, index: &str) -> Self {
-        if !self.bytes.is_empty() {
-            self.bytes.push(b'/');
-        }
-        self.last = self.bytes.len();
-        self.bytes.extend_from_slice(index.as_bytes());
-        self.folder = false;
-        self
+    /// Whether the last name has an extension: a dot that is not its first byte.
+    pub(crate) fn has_extension(&self) -> bool {
+        self.last_name().iter().rposition(|byte| *byte == b'.').is_some_and(|dot| dot > 0)
     }
+
+    /// The path of the file `index` in this folder.
+    pub(crate) fn with_index(&self, index: &str) -> Vec<u8> {
+        let slash: &[u8] = if self.bytes.is_empty() { b"" } else { b"/" };
+        [&self.bytes, slash, index.as_bytes()].concat()
+    }
+
+    /// The path of the file with `extension` added to its name.
+    pub(crate) fn with_extension(&self, extension: &str) -> Vec<u8> {
+        [&self.bytes, &b"."[..], extension.as_bytes()].concat()
+    }
+}
+
+/// A path beneath the root that the application named, without slashes at its ends. `None` if it can be none.
+pub(crate) fn beneath_root(path: &str) -> Option<&str> {
+    let path = path.trim_matches('/');
+    path.split('/').all(is_file_name).then_some(path)
 }
 
 /// Whether `name` can be the name of one file: not empty, not `.` or `..`, without a slash or NUL.
@@ -214,10 +225,34 @@ mod tests {
     fn the_last_name_is_known_and_an_index_replaces_it() {
         let path = FilePath::parse(b"/a/b%20c", Dotfiles::Ignore).unwrap();
         assert_eq!(path.last_name(), b"b c");
-        let path = FilePath::parse(b"/a/", Dotfiles::Ignore).unwrap().with_index("index.html");
-        assert_eq!((path.as_bytes(), path.last_name()), (&b"a/index.html"[..], &b"index.html"[..]));
-        let path = FilePath::parse(b"/", Dotfiles::Ignore).unwrap().with_index("index.html");
-        assert_eq!(path.as_bytes(), b"index.html");
+        let with_index =
+            |raw: &[u8]| FilePath::parse(raw, Dotfiles::Ignore).unwrap().with_index("index.html");
+        assert_eq!(with_index(b"/a/"), b"a/index.html");
+        assert_eq!(with_index(b"/"), b"index.html");
+    }
+
+    #[test]
+    fn an_extension_begins_at_a_dot_that_is_not_the_first_byte() {
+        let check = |raw: &str, expected: bool| {
+            let path = FilePath::parse(raw.as_bytes(), Dotfiles::Allow).unwrap();
+            assert_eq!(path.has_extension(), expected, "{raw}");
+        };
+        check("/a.b/about", false);
+        check("/about", false);
+        check("/.hidden", false);
+        check("/a.", true);
+        check("/a.html", true);
+        check("/", false);
+        assert_eq!(FilePath::parse(b"/a/b", Dotfiles::Ignore).unwrap().with_extension("html"), b"a/b.html");
+    }
+
+    #[test]
+    fn a_page_of_the_application_lies_beneath_the_root() {
+        assert_eq!(beneath_root("/errors/404.html"), Some("errors/404.html"));
+        assert_eq!(beneath_root("404.html"), Some("404.html"));
+        for path in ["", "/", "../x", "a//b", "a/./b", "a\0"] {
+            assert_eq!(beneath_root(path), None, "{path:?}");
+        }
     }
 
     #[test]

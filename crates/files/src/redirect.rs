@@ -31,7 +31,7 @@ fn location(last_name: &[u8], query: Option<&str>) -> String {
 }
 
 // Everything but the unreserved characters (RFC 3986 §2.3).
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 // The query is kept as it came; only what no header value may hold is escaped.
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'#');
 

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use crate::body::Body;
+use crate::{body::Body, representation::NOSNIFF};
 
 /// Why a request gets no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +56,14 @@ impl Refusal {
                     headers.insert(header::CONTENT_RANGE, value);
                 }
             }
+            Self::TryLater => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
             _ => {}
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         let body = if is_head { Body::empty() } else { Body::whole(Bytes::from_static(text.as_bytes())) };
         let mut response = Response::new(body);
         *response.status_mut() = status;

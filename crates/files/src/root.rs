@@ -61,7 +61,7 @@ impl Root {
         Self { path, folder: RwLock::new(Some(Arc::new(folder))) }
     }
 
-    /// Opens what is at the clean path `path`, which must not be empty.
+    /// Opens what is at the clean path `path`; the empty one is the root.
     pub(crate) fn open_beneath(&self, path: &[u8], pace: Pace) -> Result<Opened, Missed> {
         let folder = match self.folder() {
             Some(folder) => folder,

@@ -7,19 +7,23 @@ use std::{
     convert::Infallible,
     path::PathBuf,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, request::Parts};
 
 use crate::{
-    answer::{Options, WouldWait, answer},
+    answer::{WouldWait, answer},
     body::Body,
+    cache_policy::CacheRule,
     error::Error,
+    memory::Memory,
     offload::{Offloaded, offload},
     open_file::Pace,
-    path::{Dotfiles, is_file_name},
+    options::Options,
+    path::{Dotfiles, beneath_root, is_file_name},
     refusal::Refusal,
     root::Root,
 };
@@ -33,10 +37,26 @@ pub struct Files {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Shared {
     root: Arc<Root>,
     options: Options,
+    /// Made by the first request: what is kept depends on the options.
+    memory: OnceLock<Memory>,
+}
+
+impl Shared {
+    fn answer(&self, asked: &Parts, pace: Pace) -> Result<Response<Body>, WouldWait> {
+        let memory =
+            (self.options.memory > 0).then(|| self.memory.get_or_init(|| Memory::new(self.options.memory)));
+        answer(&self.root, &self.options, memory, asked, pace)
+    }
+}
+
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        Self { root: Arc::clone(&self.root), options: self.options.clone(), memory: OnceLock::new() }
+    }
 }
 
 impl Files {
@@ -62,21 +82,67 @@ impl Files {
 
     /// The file that answers for its folder, by name. Default: `index.html`.
     ///
-    /// A folder without it is `404`. The dotfile policy does not apply to it. A name that cannot be the name of
-    /// a file (empty, `.`, `..`, or with a slash) is logged as a warning and turns the index off.
-    pub fn index(mut self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        if !is_file_name(&name) {
-            tracing::warn!("static files: {name:?} cannot be the name of an index file; folders get 404");
-            return self.no_index();
-        }
-        self.options().index = Some(name);
+    /// A folder without it is `404`, or [listed](Files::listing). The dotfile policy does not apply to it. A name that
+    /// cannot be the name of a file (empty, `.`, `..`, or with a slash) is logged as a warning and left out.
+    pub fn index(self, name: impl Into<String>) -> Self {
+        self.index_files([name.into()])
+    }
+
+    /// As [`index`](Files::index), with several names: the first that is there answers.
+    pub fn index_files<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(Into::into);
+        self.options().index =
+            names.filter(|name| can_be("the name of an index file", name, is_file_name)).collect();
         self
     }
 
-    /// Answers `404` for every folder that is asked for with its slash.
+    /// Answers `404` for every folder that is asked for with its slash, or [lists](Files::listing) it.
     pub fn no_index(mut self) -> Self {
-        self.options().index = None;
+        self.options().index.clear();
+        self
+    }
+
+    /// What is tried after a name without an extension that leads nowhere, in this order and without the dot. Default:
+    /// nothing.
+    ///
+    /// With `["html"]`, `/about` is `about.html` if there is no file or folder `about`.
+    pub fn extensions<N: Into<String>>(mut self, extensions: impl IntoIterator<Item = N>) -> Self {
+        let extensions =
+            extensions.into_iter().map(|extension| extension.into().trim_start_matches('.').to_owned());
+        self.options().extensions =
+            extensions.filter(|extension| can_be("an extension", extension, is_file_name)).collect();
+        self
+    }
+
+    /// The page of a single-page application, beneath the root: `index.html`. Default: none.
+    ///
+    /// It answers with `200` for every path that leads nowhere and whose last name has no extension, since that is a
+    /// route of the page; `/assets/gone.js` stays `404`.
+    pub fn single_page(mut self, page: impl Into<String>) -> Self {
+        self.options().single_page = page_beneath_root(&page.into());
+        self
+    }
+
+    /// The page that is sent with a `404`, beneath the root: `404.html`. Default: a line of text.
+    pub fn not_found(mut self, page: impl Into<String>) -> Self {
+        self.options().not_found = page_beneath_root(&page.into());
+        self
+    }
+
+    /// Whether a folder without an index is answered with a list of what is in it. Default: `false`.
+    ///
+    /// The list is a page, or JSON in the form of nginx's `autoindex` for those who rank `application/json` higher in
+    /// `Accept`. It can be ordered (`?sort=name|size|modified&order=asc|desc`), shows at most 10,000 names, and none
+    /// that a request could not reach: no dotfiles unless they are allowed, no special files, no links out of the root.
+    pub fn listing(mut self, list: bool) -> Self {
+        self.options().listing = list;
+        self
+    }
+
+    /// Whether a folder that is asked for without its slash redirects to the path with it. Default: `true`; otherwise
+    /// it is `404`.
+    pub fn redirect(mut self, redirect: bool) -> Self {
+        self.options().redirects = redirect;
         self
     }
 
@@ -86,24 +152,120 @@ impl Files {
         self
     }
 
-    /// The `Cache-Control` of every `200`, `206` and `304` (RFC 9111 §5.2).
+    /// The `Cache-Control` of every `200`, `206` and `304` for which there is no [rule](Files::cache_rule)
+    /// (RFC 9111 §5.2).
     ///
-    /// Default: none, so caches may guess a lifetime from `Last-Modified` (RFC 9111 §4.2.2). Use
-    /// `no-cache` to have every use checked, or `max-age=<seconds>` for a fixed lifetime.
+    /// Default: `no-cache`, so every use is checked and costs a `304`. `max-age=<seconds>` allows use without a check.
     pub fn cache_control(mut self, value: HeaderValue) -> Self {
-        self.options().cache_control = Some(value);
+        self.options().cache_policy.otherwise = Some(value);
+        self
+    }
+
+    /// Sends no `Cache-Control` but that of rules. Caches may then guess a lifetime from `Last-Modified`, usually a
+    /// tenth of the file's age (RFC 9111 §4.2.2).
+    pub fn no_cache_control(mut self) -> Self {
+        self.options().cache_policy.otherwise = None;
+        self
+    }
+
+    /// Adds a `Cache-Control` for the files that match a pattern. The first rule that matches wins.
+    pub fn cache_rule(mut self, rule: CacheRule) -> Self {
+        self.options().cache_policy.rules.push(rule);
+        self
+    }
+
+    /// Whether files whose name holds a hash of their content, as build tools write it, get
+    /// `public, max-age=31536000, immutable` (RFC 8246). Default: `false`.
+    ///
+    /// Such a name is `app.3f2a9c1b.js` or `index-BfX2k9dQ.css`: between its first dot or dash and its extension there
+    /// is a part of at least eight hexadecimal digits, with letters and digits, or of at least eight letters and digits
+    /// with capital and small letters and digits. [Rules](Files::cache_rule) go before.
+    pub fn immutable_names(mut self, immutable: bool) -> Self {
+        self.options().cache_policy.immutable_names = immutable;
+        self
+    }
+
+    /// Whether `ETag` is sent. Default: `true`.
+    pub fn etag(mut self, send: bool) -> Self {
+        self.options().etag = send;
+        self
+    }
+
+    /// Whether `Last-Modified` is sent. Default: `true`.
+    pub fn last_modified(mut self, send: bool) -> Self {
+        self.options().last_modified = send;
+        self
+    }
+
+    /// Whether `Range` is honoured. Default: `true`; otherwise the whole file is sent.
+    pub fn ranges(mut self, honour: bool) -> Self {
+        self.options().ranges = honour;
+        self
+    }
+
+    /// Whether `app.js.br`, `app.js.zst` or `app.js.gz` beside `app.js` answers for it where `Accept-Encoding` allows
+    /// that. Default: `true`.
+    ///
+    /// They are looked for beside compressible types only: text, JSON, SVG, WebAssembly, fonts that are not compressed
+    /// yet. One that is more than two seconds older than its original is not used. The original must be there.
+    pub fn precompressed(mut self, look: bool) -> Self {
+        self.options().precompressed = look;
+        self
+    }
+
+    /// Whether compressible files are compressed with Brotli, Zstandard or gzip, whichever `Accept-Encoding` prefers.
+    /// Default: `true`.
+    ///
+    /// A file is compressed once, on a blocking thread, and the result is kept in [memory](Files::memory): its first
+    /// reader waits for it. Files below 512 bytes are left alone, and those above an eighth of the memory, at most
+    /// 4 MiB.
+    pub fn compression(mut self, compress: bool) -> Self {
+        self.options().compression = compress;
+        self
+    }
+
+    /// How long a file in memory is sent before the file itself is looked at again. Default: one second, the longest
+    /// time for which an old state can be sent.
+    pub fn revalidate_after(mut self, age: Duration) -> Self {
+        self.options().revalidate_after = age;
+        self
+    }
+
+    /// How many bytes of files, plain and compressed, are kept in memory. Default: 32 MiB in each process; 0 keeps none
+    /// and compresses none.
+    ///
+    /// Files up to 1 MiB are kept, and no more than a sixteenth of the whole for one. What slow clients still read of
+    /// files that are no longer kept may come to as much again.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.options().memory = bytes;
         self
     }
 
     fn serving(root: Root) -> Self {
-        let options =
-            Options { index: Some("index.html".into()), dotfiles: Dotfiles::default(), cache_control: None };
-        Self { shared: Arc::new(Shared { root: Arc::new(root), options }) }
+        let (root, options) = (Arc::new(root), Options::default());
+        Self { shared: Arc::new(Shared { root, options, memory: OnceLock::new() }) }
     }
 
+    /// The options, to be changed: nothing that was kept under the old ones may be sent.
     fn options(&mut self) -> &mut Options {
-        &mut Arc::make_mut(&mut self.shared).options
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.memory = OnceLock::new();
+        &mut shared.options
     }
+}
+
+fn page_beneath_root(page: &str) -> Option<String> {
+    let path = beneath_root(page);
+    can_be("the path of a page beneath the folder", page, |_| path.is_some()).then_some(path?.to_owned())
+}
+
+/// Warns if `text` cannot be `what`.
+fn can_be(what: &str, text: &str, is_one: impl Fn(&str) -> bool) -> bool {
+    let is_one = is_one(text);
+    if !is_one {
+        tracing::warn!("static files: {text:?} cannot be {what}; it has no effect");
+    }
+    is_one
 }
 
 /// Always ready. The body of the request is dropped unread.
@@ -118,11 +280,11 @@ impl<B: Send + 'static> tower::Service<Request<B>> for Files {
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (asked, _) = request.into_parts();
-        let state = match answer(&self.shared.root, &self.shared.options, &asked, Pace::NoWait) {
+        let state = match self.shared.answer(&asked, Pace::NoWait) {
             Ok(response) => State::Ready(Some(response)),
             Err(WouldWait) => {
                 let shared = Arc::clone(&self.shared);
-                State::Waiting(offload(move || answer(&shared.root, &shared.options, &asked, Pace::MayWait)))
+                State::Waiting(offload(move || shared.answer(&asked, Pace::MayWait)))
             }
         };
         ResponseFuture { state }
@@ -266,7 +428,7 @@ mod tests {
         let dir = site();
         for lookup in LOOKUPS {
             let folder = Folder::open_with(&dir.path().join("root"), lookup).unwrap();
-            for path in ["..", "../outside/secret.txt", "docs/../../outside/secret.txt", "/etc/passwd", ""] {
+            for path in ["..", "../outside/secret.txt", "docs/../../outside/secret.txt", "/etc/passwd"] {
                 let opened = folder.open_beneath(path.as_bytes(), Pace::MayWait);
                 assert!(opened.is_err(), "{path} by {lookup:?}");
             }

@@ -1,38 +1,58 @@
 //! Makes the validators of a file: `ETag` and `Last-Modified` (RFC 9110 §8.8).
 //!
-//! In: length and modification time of the open file, and the time of the answer. Out: header values, and the
+//! In: length and modification time of the open file, its coding, and the time of the answer. Out: header values, and the
 //! same facts in the form that `conditional` compares. Must not know requests or clocks.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-use crate::open_file::Modified;
+use crate::{accept_encoding::Coding, open_file::Modified};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Validators {
-    // `"length-seconds-nanoseconds"` in hexadecimal, with its quotes.
+    // `"length-seconds-nanoseconds"` in hexadecimal, with its quotes; empty without a tag.
     opaque: String,
     is_weak: bool,
     last_modified: Option<u64>,
+}
+
+/// Which validators there are to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) etag: bool,
+    pub(crate) last_modified: bool,
 }
 
 impl Validators {
     /// The tag is weak while the file is younger than a second: it may change again within the same tick of the
     /// file system's clock (RFC 9110 §8.8.1). A date in the future is replaced by the time of the answer
     /// (RFC 9110 §8.8.2.1); one that HTTP cannot write is left out.
-    pub(crate) fn new(len: u64, modified: Modified, now: SystemTime) -> Self {
+    ///
+    /// What was encoded has a tag of its own, as every representation must (RFC 9110 §8.8.3.3).
+    pub(crate) fn new(
+        len: u64,
+        modified: Modified,
+        coding: Option<Coding>,
+        now: SystemTime,
+        wanted: Wanted,
+    ) -> Self {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let since_epoch =
             u64::try_from(modified.seconds).ok().map(|s| Duration::new(s, modified.nanoseconds));
+        let dash = if coding.is_some() { "-" } else { "" };
+        let coding = coding.map_or("", Coding::name);
+        let opaque = format!("\"{:x}-{:x}-{:x}{dash}{coding}\"", len, modified.seconds, modified.nanoseconds);
         Self {
-            opaque: format!("\"{:x}-{:x}-{:x}\"", len, modified.seconds, modified.nanoseconds),
+            opaque: if wanted.etag { opaque } else { String::new() },
             is_weak: since_epoch.is_some_and(|modified| modified.abs_diff(now) < Duration::from_secs(1)),
-            last_modified: since_epoch.map(|m| m.min(now).as_secs()).filter(|s| *s <= LAST_HTTP_SECOND),
+            last_modified: since_epoch
+                .map(|modified| modified.min(now).as_secs())
+                .filter(|seconds| wanted.last_modified && *seconds <= LAST_HTTP_SECOND),
         }
     }
 
-    /// The opaque tag, quotes included, without the mark of a weak one.
+    /// The opaque tag, quotes included, without the mark of a weak one. Empty, as no tag is, where there is none.
     pub(crate) fn opaque_tag(&self) -> &[u8] {
         self.opaque.as_bytes()
     }
@@ -47,6 +67,9 @@ impl Validators {
     }
 
     pub(crate) fn etag_header(&self) -> Option<HeaderValue> {
+        if self.opaque.is_empty() {
+            return None;
+        }
         let weak = if self.is_weak { "W/" } else { "" };
         HeaderValue::try_from([weak, &self.opaque].concat()).ok()
     }
@@ -58,15 +81,17 @@ impl Validators {
 }
 
 // 9999-12-31T23:59:59Z: the date format has four digits for the year (RFC 9110 §5.6.7).
-const LAST_HTTP_SECOND: u64 = 253_402_300_799;
+pub(crate) const LAST_HTTP_SECOND: u64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Wanted = Wanted { etag: true, last_modified: true };
+
     fn check(seconds: i64, nanoseconds: u32, etag: &str, last_modified: Option<&str>) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let validators = Validators::new(500, Modified { seconds, nanoseconds }, now);
+        let validators = Validators::new(500, Modified { seconds, nanoseconds }, None, now, ALL);
         assert_eq!(validators.etag_header().unwrap(), etag);
         let header = validators.last_modified_header();
         assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), last_modified);
@@ -97,6 +122,24 @@ mod tests {
         check(-1, 5, r#""1f4-ffffffffffffffff-5""#, None);
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_HTTP_SECOND + 10);
         let modified = Modified { seconds: 253_402_300_800, nanoseconds: 0 };
-        assert_eq!(Validators::new(1, modified, far).last_modified_header(), None);
+        assert_eq!(Validators::new(1, modified, None, far, ALL).last_modified_header(), None);
+    }
+
+    #[test]
+    fn each_coding_has_a_tag_of_its_own() {
+        let modified = Modified { seconds: 16, nanoseconds: 1 };
+        let tag =
+            |coding| Validators::new(10, modified, coding, SystemTime::now(), ALL).etag_header().unwrap();
+        assert_eq!(tag(None), r#""a-10-1""#);
+        assert_eq!(tag(Some(Coding::Brotli)), r#""a-10-1-br""#);
+        assert_eq!(tag(Some(Coding::Gzip)), r#""a-10-1-gzip""#);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_not_made() {
+        let modified = Modified { seconds: 16, nanoseconds: 1 };
+        let none = Wanted { etag: false, last_modified: false };
+        let validators = Validators::new(10, modified, None, SystemTime::now(), none);
+        assert_eq!((validators.etag_header(), validators.last_modified_header()), (None, None));
     }
 }

@@ -90,7 +90,7 @@ fn folders_refusals_and_conditions_need_no_blocking_thread() {
 #[test]
 fn a_large_file_in_memory_is_streamed_without_a_blocking_thread() {
     let site = site_with_nowait_reads();
-    let path = site.file("large.bin", &[5; 1_000_000]);
+    let path = site.file("large.bin", &[5; 2_000_000]);
     fs::read(path).unwrap();
     let (runtime, _release) = runtime_without_threads();
     let _entered = runtime.enter();
@@ -98,7 +98,7 @@ fn a_large_file_in_memory_is_streamed_without_a_blocking_thread() {
     let complete = (0..1000).any(|_| {
         let body = pin!(collect(at_once(&mut files, "/large.bin").into_body()));
         let polled = body.poll(&mut Context::from_waker(Waker::noop()));
-        matches!(polled, Poll::Ready(Ok(bytes)) if bytes == [5; 1_000_000])
+        matches!(polled, Poll::Ready(Ok(bytes)) if bytes == [5; 2_000_000])
     });
     assert!(complete, "the body was never complete without a blocking thread");
 }

@@ -13,11 +13,16 @@ mod s13_conditional;
 mod s14_range;
 mod s6_4_content;
 mod s8_3_content_type;
+mod s8_4_content_coding;
 mod s8_8_validators;
 mod s9_methods;
 
+mod cache_control;
 mod dotfiles;
 mod event_loop;
+mod instead;
+mod listing;
+mod memory;
 mod mounting;
 mod root_folder;
 mod special_files;

@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::symlink,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -52,6 +53,7 @@ async fn a_missing_folder_is_not_found_until_it_appears() {
 async fn a_folder_that_is_deleted_and_made_anew_is_served_again() {
     let site = Site::new();
     let files = site.files();
+    let files = files.revalidate_after(Duration::ZERO);
     assert_eq!(check(files.clone(), get("/hello.txt")).await.status, StatusCode::OK);
     fs::remove_dir_all(site.root()).unwrap();
     assert_eq!(check(files.clone(), get("/hello.txt")).await.status, StatusCode::NOT_FOUND);

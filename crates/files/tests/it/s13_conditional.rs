@@ -91,15 +91,17 @@ async fn s15_4_5_not_modified_keeps_what_a_cache_needs() {
     assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
     let mut names: Vec<_> = answer.headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["cache-control", "etag", "last-modified"]);
+    assert_eq!(names, ["cache-control", "etag", "last-modified", "vary"]);
 }
 
 #[tokio::test]
-async fn cache_control_is_absent_by_default_and_only_on_files() {
+async fn cache_control_asks_for_a_check_by_default_and_is_only_on_files() {
     let site = Site::new();
-    assert_eq!(site.get("/nums.txt").await.header("cache-control"), None);
-    let files = site.files().cache_control(HeaderValue::from_static("no-cache"));
-    for (target, expected) in [("/nums.txt", Some("no-cache")), ("/docs", None), ("/missing", None)] {
+    assert_eq!(site.get("/nums.txt").await.header("cache-control"), Some("no-cache"));
+    let files = site.files().no_cache_control();
+    assert_eq!(check(files, get("/nums.txt")).await.header("cache-control"), None);
+    let files = site.files().cache_control(HeaderValue::from_static("max-age=60"));
+    for (target, expected) in [("/nums.txt", Some("max-age=60")), ("/docs", None), ("/missing", None)] {
         let answer = check(files.clone(), get(target)).await;
         assert_eq!(answer.header("cache-control"), expected, "{target}");
     }

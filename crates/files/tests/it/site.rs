@@ -59,6 +59,12 @@ impl Site {
         Files::open(self.root()).unwrap()
     }
 
+    /// Itself, and a service whose clones share what they keep.
+    pub(crate) fn files_kept(self) -> (Self, Files) {
+        let files = self.files();
+        (self, files)
+    }
+
     pub(crate) fn file(&self, name: impl AsRef<Path>, content: &[u8]) -> PathBuf {
         let path = self.root().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

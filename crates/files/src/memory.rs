@@ -1,0 +1,306 @@
+//! Keeps what small files hold, in a bounded number of bytes, so that a request for one costs no system call.
+//!
+//! In: representations by path and accepted codings. Out: the same, until they are pushed out, and whether they are
+//! still fresh. Counts also what was pushed out and is still being sent. Must not know the file system.
+
+use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use quick_cache::{Equivalent, OptionsBuilder, Weighter, sync::Cache};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{
+    accept_encoding::{Accepted, Coding},
+    open_file::Stamp,
+    representation::{Content, Representation},
+};
+
+/// A moment of a clock that only goes forward, to some milliseconds. Cheap: it is read for every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        let part = |number: i64| u64::try_from(number).unwrap_or_default();
+        Self(part(now.tv_sec) * 1000 + part(now.tv_nsec) / 1_000_000)
+    }
+
+    fn is_within(self, age: Duration, of: Self) -> bool {
+        u128::from(self.0.saturating_sub(of.0)) < age.as_millis()
+    }
+}
+
+/// From which files a representation came, and how: the same origin gives the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The file that was asked for.
+    pub(crate) original: Stamp,
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    Plain,
+    /// From the file beside it that is already compressed.
+    Sibling(Coding, Stamp),
+    /// Compressed here, or found not to be worth it.
+    Compressed(Coding),
+}
+
+/// A representation, and since when it is known to be right.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) representation: Representation,
+    pub(crate) origin: Origin,
+    /// The file was so young when it was read that it may have changed without its date.
+    is_young: bool,
+    checked: AtomicU64,
+}
+
+impl Kept {
+    pub(crate) fn new(representation: Representation, origin: Origin, now: Moment) -> Self {
+        let is_young = representation.validators().is_weak();
+        Self { representation, origin, is_young, checked: AtomicU64::new(now.0) }
+    }
+
+    pub(crate) fn is_fresh(&self, now: Moment, age: Duration) -> bool {
+        now.is_within(age, Moment(self.checked.load(Ordering::Relaxed)))
+    }
+
+    /// Whether a look at the files that shows `origin` proves the bytes right.
+    pub(crate) fn is_proved_by(&self, origin: &Origin) -> bool {
+        !self.is_young && self.origin == *origin
+    }
+
+    pub(crate) fn prove(&self, now: Moment) {
+        self.checked.store(now.0, Ordering::Relaxed);
+    }
+}
+
+pub(crate) struct Memory {
+    cache: Cache<Box<Key>, Arc<Kept>, Weights>,
+    capacity: usize,
+    /// Bytes of contents, kept or on their way to a peer.
+    alive: Arc<AtomicUsize>,
+    turns: [Mutex<()>; TURNS],
+    hasher: RandomState,
+}
+
+impl Memory {
+    /// `capacity`: bytes, for contents and what belongs to them.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((capacity / EXPECTED_BYTES).max(1))
+            .weight_capacity(capacity as u64)
+            .shards(SHARDS)
+            .build();
+        let cache = match options {
+            Ok(options) => Cache::with_options(options, Weights, Default::default(), Default::default()),
+            // Every field that the builder asks for is set above.
+            Err(_) => Cache::with_weighter(1, capacity as u64, Weights),
+        };
+        Self {
+            cache,
+            capacity,
+            alive: Arc::default(),
+            turns: [const { Mutex::new(()) }; TURNS],
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The largest plain content that is kept.
+    pub(crate) fn largest(&self) -> usize {
+        (self.capacity / LARGEST_PART).min(LARGEST_BYTES)
+    }
+
+    /// Whether `len` more bytes may be held. What slow peers still read of what is no longer kept is limited too:
+    /// otherwise many of them could hold any number of files.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        len <= ALWAYS_BYTES || self.alive.load(Ordering::Relaxed).saturating_add(len) <= 2 * self.capacity
+    }
+
+    /// `bytes`, counted until the last of them is sent and forgotten.
+    pub(crate) fn count(&self, bytes: Vec<u8>) -> Bytes {
+        self.alive.fetch_add(bytes.len(), Ordering::Relaxed);
+        Bytes::from_owner(Counted { bytes, alive: Arc::clone(&self.alive) })
+    }
+
+    pub(crate) fn find(&self, path: &[u8], accepted: Accepted) -> Option<Arc<Kept>> {
+        self.cache.get(&Asked { path, accepted })
+    }
+
+    pub(crate) fn keep(&self, path: &[u8], accepted: Accepted, kept: Arc<Kept>) {
+        self.cache.insert(Box::new(Key { path: path.into(), accepted }), kept);
+    }
+
+    pub(crate) fn forget(&self, path: &[u8], accepted: Accepted) {
+        self.cache.remove(&Asked { path, accepted });
+    }
+
+    /// Waits until nobody else compresses the same file, so that it is done once. Not for an event loop.
+    pub(crate) fn take_turn(&self, path: &[u8], accepted: Accepted) -> MutexGuard<'_, ()> {
+        let number = self.hasher.hash_one(Asked { path, accepted });
+        let place = usize::try_from(number % TURNS as u64).unwrap_or_default();
+        self.turns[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    path: Box<[u8]>,
+    accepted: Accepted,
+}
+
+/// A [`Key`] that is not owned.
+struct Asked<'a> {
+    path: &'a [u8],
+    accepted: Accepted,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Asked { path: &self.path, accepted: self.accepted }.hash(state);
+    }
+}
+
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.path);
+        state.write_u8(self.accepted.code());
+    }
+}
+
+impl Equivalent<Box<Key>> for Asked<'_> {
+    fn equivalent(&self, key: &Box<Key>) -> bool {
+        *self.path == *key.path && self.accepted == key.accepted
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Weights;
+
+impl Weighter<Box<Key>, Arc<Kept>> for Weights {
+    fn weight(&self, key: &Box<Key>, kept: &Arc<Kept>) -> u64 {
+        let content = match kept.representation.content() {
+            Content::Memory(bytes) => bytes.len(),
+            Content::File(_) => 0,
+        };
+        (content + key.path.len() + OVERHEAD_BYTES) as u64
+    }
+}
+
+/// Content whose bytes are counted while they are anywhere.
+struct Counted {
+    bytes: Vec<u8>,
+    alive: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+// What a kept file costs besides its content and path, measured: header fields, validators, the table's row.
+const OVERHEAD_BYTES: usize = 1300;
+// For the first size of the table only.
+const EXPECTED_BYTES: usize = 16 * 1024;
+// Each has an equal part of the bytes, and must have room for the largest file several times.
+const SHARDS: usize = 2;
+const LARGEST_BYTES: usize = 1 << 20;
+const LARGEST_PART: usize = 16;
+// Kept whatever slow peers hold: they can hold as much as one chunk of a large file.
+const ALWAYS_BYTES: usize = 64 * 1024;
+const TURNS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        open_file::Modified,
+        options::Options,
+        representation::Named,
+        validators::{Validators, Wanted},
+    };
+    use http::HeaderValue;
+
+    fn kept(memory: &Memory, len: usize) -> Arc<Kept> {
+        let modified = Modified { seconds: 0, nanoseconds: 0 };
+        let wanted = Wanted { etag: true, last_modified: true };
+        let validators = Validators::new(len as u64, modified, None, std::time::SystemTime::now(), wanted);
+        let named =
+            Named { media_type: HeaderValue::from_static("text/plain"), varies: false, cache_control: None };
+        let content = Content::Memory(memory.count(vec![0; len]));
+        let representation = Representation::new(content, None, validators, named, &Options::default());
+        let origin = Origin { original: Stamp::of_nothing(), how: How::Plain };
+        Arc::new(Kept::new(representation, origin, Moment(0)))
+    }
+
+    #[test]
+    fn what_is_kept_is_found_under_its_path_and_codings_alone() {
+        let memory = Memory::new(1 << 20);
+        let mut headers = http::HeaderMap::new();
+        headers.insert("accept-encoding", HeaderValue::from_static("br"));
+        let br = Accepted::of(&headers);
+        memory.keep(b"a", Accepted::IDENTITY, kept(&memory, 10));
+        assert!(memory.find(b"a", Accepted::IDENTITY).is_some());
+        assert!(memory.find(b"a", br).is_none());
+        assert!(memory.find(b"b", Accepted::IDENTITY).is_none());
+        memory.forget(b"a", Accepted::IDENTITY);
+        assert!(memory.find(b"a", Accepted::IDENTITY).is_none());
+    }
+
+    #[test]
+    fn the_bytes_are_bounded_however_many_files_there_are() {
+        let capacity = 1 << 20;
+        let memory = Memory::new(capacity);
+        for number in 0..10_000_u32 {
+            memory.keep(&number.to_le_bytes(), Accepted::IDENTITY, kept(&memory, 1000));
+            assert!(memory.alive.load(Ordering::Relaxed) <= capacity, "{number}");
+        }
+        assert!(memory.alive.load(Ordering::Relaxed) > capacity / 8);
+        drop(memory);
+    }
+
+    #[test]
+    fn what_peers_still_read_counts_when_there_is_no_place_for_it_any_more() {
+        let memory = Memory::new(1 << 20);
+        let held: Vec<Arc<Kept>> = (0..32).map(|_| kept(&memory, 1 << 16)).collect();
+        assert!(!memory.has_room((1 << 16) + 1));
+        assert!(memory.has_room(1 << 16));
+        drop(held);
+        assert!(memory.has_room((1 << 16) + 1));
+    }
+
+    #[test]
+    fn a_proof_lasts_as_long_as_was_asked_for() {
+        let memory = Memory::new(1 << 20);
+        let kept = kept(&memory, 1);
+        let age = Duration::from_secs(1);
+        assert!(kept.is_fresh(Moment(999), age));
+        assert!(!kept.is_fresh(Moment(1000), age));
+        kept.prove(Moment(1000));
+        assert!(kept.is_fresh(Moment(1999), age));
+        assert!(!kept.is_fresh(Moment(1000), Duration::ZERO));
+    }
+}
