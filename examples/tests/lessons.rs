@@ -131,6 +131,27 @@ fn login_remembers_who_logged_in_and_forgets_who_logged_out() {
 }
 
 #[test]
+fn basic_auth_lets_two_people_see_the_reports() {
+    let (mut program, _home) = lesson("basic_auth", &HTTP);
+    let address = program.address("http://");
+    // "ada:lovelace", "grace:hopper", "ada:hopper"
+    let [ada, grace, wrong] = ["YWRhOmxvdmVsYWNl", "Z3JhY2U6aG9wcGVy", "YWRhOmhvcHBlcg=="];
+    let send = |path: &str, credentials: &str| {
+        let field = format!("Authorization: Basic {credentials}");
+        ask(address, &format!("GET {path} HTTP/1.0\r\nHost: a\r\n{field}\r\n\r\n"))
+    };
+    assert!(get(address, "/").ends_with("for everyone\n"));
+    for answer in [get(address, "/reports"), get(address, "/reports/x"), send("/reports", wrong)] {
+        let challenge = "www-authenticate: Basic realm=\"reports\", charset=\"UTF-8\"\r\n";
+        assert!(answer.contains(" 401 ") && answer.contains(challenge), "{answer}");
+    }
+    for right in [ada, grace, ada] {
+        assert!(send("/reports", right).ends_with("reports for Ada and Grace\n"));
+        assert!(send("/reports/x", right).contains(" 404 "));
+    }
+}
+
+#[test]
 fn https_tells_plain_from_encrypted() {
     let (mut program, home) = lesson("https", &BOTH);
     assert!(get(program.address("http://"), "/").ends_with("not encrypted: try https\n"));

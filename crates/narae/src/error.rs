@@ -59,7 +59,8 @@ pub struct SettingFault {
 }
 
 impl SettingFault {
-    pub(crate) fn new(place: &str, reason: impl Into<String>) -> Self {
+    /// What is wrong at `place`, and what is allowed there.
+    pub fn new(place: &str, reason: impl Into<String>) -> Self {
         Self { place: place.to_owned(), reason: reason.into() }
     }
 }

@@ -96,12 +96,12 @@ pub use application::{Application, Making, shape};
 pub use error::{Error, Result, SettingFault};
 pub use failure::{ErrorContext, Failure, HandlerError, HandlerResult, RequestId};
 pub use log::Log;
-pub use narae_files::{Dotfiles, Files};
-pub use narae_layers::{AccessLog, Format, Sink};
+pub use narae_files::{CacheRule, Dotfiles, Files};
+pub use narae_layers::{AccessLog, BasicAuth, Credential, CredentialError, Format, Sink};
 pub use narae_server::{
     BodyLimit, BoxError, Budget, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener, Local,
     Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
 };
 pub use narae_session as session;
 pub use run::Running;
-pub use settings::{ClusterSettings, Flags, PerCore, Workers};
+pub use settings::{ClusterSettings, Flags, PerCore, Size, Workers, read_settings_file};

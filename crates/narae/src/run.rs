@@ -60,7 +60,7 @@ impl App {
         };
         let sources = Sources {
             named_file: self.config_file.take(),
-            default_file: Some("narae.toml".into()),
+            default_file: Some(settings::DEFAULT_FILE.into()),
             environment: self.environment.take().unwrap_or_else(process::environment),
             flags,
         };

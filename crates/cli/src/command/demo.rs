@@ -44,7 +44,7 @@ impl Demo {
         let app = narae::app(make).name("demo").serving(serving).error_page(|context| {
             demo::internal_error(demo::Audience::from_head(context.uri(), context.headers()))
         });
-        listen_defaults(app, &self.flags).flags(self.flags).run()
+        listen_defaults(app, &self.flags)?.flags(self.flags).run()
     }
 }
 

@@ -3,6 +3,7 @@
 mod completions;
 mod control;
 mod demo;
+mod hash_password;
 mod serve;
 mod sessions;
 mod start;
@@ -10,6 +11,7 @@ mod start;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde::de::IgnoredAny;
 
 /// Serve a folder or a site over HTTP/1.1, HTTPS and HTTP/2, on every core.
 #[derive(Debug, Parser)]
@@ -33,6 +35,7 @@ enum Action {
     ReopenLogs(control::ReopenLogs),
     Upgrade(control::Upgrade),
     Sessions(sessions::Sessions),
+    HashPassword(hash_password::HashPassword),
     Completions(completions::Completions),
 }
 
@@ -52,6 +55,7 @@ impl Command {
             Action::ReopenLogs(reopen) => reopen.run(),
             Action::Upgrade(upgrade) => upgrade.run(),
             Action::Sessions(sessions) => Ok(sessions.run()),
+            Action::HashPassword(hash) => Ok(hash.run()),
             Action::Completions(completions) => {
                 completions.run();
                 Ok(ExitCode::SUCCESS)
@@ -60,13 +64,22 @@ impl Command {
     }
 }
 
-/// http on 8080 and https on 8443; whoever names an address gets that one and no other.
-fn listen_defaults(app: narae::App, flags: &narae::Flags) -> narae::App {
-    if !flags.names_addresses() {
-        app.http("127.0.0.1:8080").https("127.0.0.1:8443", narae::Tls::development())
-    } else {
-        app
+/// http on 8080 and https on 8443; whoever names an address anywhere gets that one and no other.
+fn listen_defaults(app: narae::App, flags: &narae::Flags) -> narae::Result<narae::App> {
+    #[derive(serde::Deserialize)]
+    struct Addresses {
+        http: Option<IgnoredAny>,
+        https: Option<IgnoredAny>,
     }
+    let in_file = || -> narae::Result<bool> {
+        let file = narae::read_settings_file::<Addresses>(flags)?;
+        Ok(file.is_some_and(|(_, addresses)| addresses.http.is_some() || addresses.https.is_some()))
+    };
+    let in_environment = ["NARAE_HTTP", "NARAE_HTTPS"].iter().any(|name| std::env::var_os(name).is_some());
+    if flags.names_addresses() || in_environment || in_file()? {
+        return Ok(app);
+    }
+    Ok(app.http("127.0.0.1:8080").https("127.0.0.1:8443", narae::Tls::development()))
 }
 
 const EXAMPLES: &str = "\

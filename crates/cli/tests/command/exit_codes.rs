@@ -24,7 +24,7 @@ fn check(arguments: &[&str], code: i32, wants: &[&str]) {
 fn help_teaches() {
     let output = run(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    for want in ["serve", "demo", "completions", "narae.toml", "Exit codes", "Examples"] {
+    for want in ["serve", "demo", "hash-password", "completions", "narae.toml", "Exit codes", "Examples"] {
         assert!(text.contains(want), "{want} is not in:\n{text}");
     }
     let output = run(&["help", "serve"]);

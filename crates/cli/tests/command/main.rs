@@ -10,6 +10,8 @@ mod program;
 
 mod demo;
 mod exit_codes;
+mod hash_password;
 mod inherited;
 mod serve;
+mod serve_site;
 mod sessions;

@@ -1,67 +1,19 @@
 //! The user's name in an `Authorization: Basic` value (RFC 7617 §2).
 //!
 //! In: the value's bytes. Out: the name, never the password. Reads what the
-//! npm package `basic-auth` reads: any case of the scheme, both base64
-//! alphabets, missing padding. Checks no password: the name is what the client
-//! claims.
+//! npm package `basic-auth` reads. Checks no password: the name is what the
+//! client claims.
+
+use crate::authorization::{BasicCredentials, Reading};
 
 /// The name in `value`; `None` if this is no Basic credential with a colon.
 pub(super) fn user(value: &[u8]) -> Option<String> {
-    let value = trim_spaces(value);
-    let (scheme, rest) = value.split_at_checked(5)?;
-    if !scheme.eq_ignore_ascii_case(b"basic") || rest.first() != Some(&b' ') {
-        return None;
-    }
-    let decoded = decode(trim_spaces(rest))?;
-    let colon = decoded.iter().position(|&byte| byte == b':')?;
-    let (name, password) = decoded.split_at(colon);
+    let credentials = BasicCredentials::read(value, Reading::Lenient)?;
     // `basic-auth` reads no password with a line break in it.
-    if password.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    if credentials.password().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return None;
     }
-    Some(String::from_utf8_lossy(name).into_owned())
-}
-
-fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    while let [rest @ .., b' '] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-/// Decodes a `token68` (RFC 9110 §11.2) as base64; `None` if it is none.
-fn decode(mut token: &[u8]) -> Option<Vec<u8>> {
-    while let [rest @ .., b'='] = token {
-        token = rest;
-    }
-    if token.is_empty() {
-        return None;
-    }
-    let mut decoded = Vec::with_capacity(token.len() / 4 * 3 + 2);
-    let mut bits: u16 = 0; // the low `held` bits are not handed out yet
-    let mut held = 0; // 0 <= held < 8 between two characters
-    for &byte in token {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'.' | b'~' => continue, // in token68, not in base64: Node skips them
-            _ => return None,
-        };
-        bits = bits << 6 | u16::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            decoded.push((bits >> held).to_be_bytes()[1]);
-            bits &= (1 << held) - 1;
-        }
-    }
-    Some(decoded)
+    Some(String::from_utf8_lossy(credentials.name()).into_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::limits::{DurationText, Size};
+use super::limits::DurationText;
+use super::size::Size;
 
 /// How the workers of a cluster are started, watched and replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]

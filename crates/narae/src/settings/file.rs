@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use super::cluster::ClusterGiven;
 use super::given::{Given, Origin};
@@ -17,20 +17,21 @@ use crate::error::{Error, SettingFault};
 
 /// Reads the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Given, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::SettingsFile { path: path.to_owned(), source })?;
-    parse(path, &text)
+    parse(path, &text_of(path)?)
+}
+
+/// Reads the file at `path` as something else than narae's settings.
+pub(super) fn read_as<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    parse_as(path, &text_of(path)?)
+}
+
+fn text_of(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::SettingsFile { path: path.to_owned(), source })
 }
 
 /// Reads the text of the file at `path`, whose folder is where relative paths begin.
 fn parse(path: &Path, text: &str) -> Result<Given, Error> {
-    let content: Content = toml::from_str(text).map_err(|error| {
-        let (place, key) = locate(text, error.span().map_or(0, |span| span.start));
-        let name = format!("{}:{place}", path.display());
-        let reason = error.message().replace('\n', " ");
-        let reason = if key.is_empty() { reason } else { format!("{key}: {reason}") };
-        Error::Settings(SettingFault::new(&name, reason))
-    })?;
+    let content: Content = parse_as(path, text)?;
     let origin = Origin::File(path.to_owned());
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = |file: Option<PathBuf>| file.map(|file| (folder.join(file), origin.clone()));
@@ -54,6 +55,16 @@ fn parse(path: &Path, text: &str) -> Result<Given, Error> {
         deadline: duration(content.drain.deadline),
         limits: content.limits,
         cluster: content.cluster,
+    })
+}
+
+fn parse_as<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
+    toml::from_str(text).map_err(|error| {
+        let (place, key) = locate(text, error.span().map_or(0, |span| span.start));
+        let name = format!("{}:{place}", path.display());
+        let reason = error.message().replace('\n', " ");
+        let reason = if key.is_empty() { reason } else { format!("{key}: {reason}") };
+        Error::Settings(SettingFault::new(&name, reason))
     })
 }
 
@@ -96,6 +107,9 @@ struct Content {
     limits: LimitsGiven,
     #[serde(default)]
     cluster: ClusterGiven,
+    /// Read by `narae serve` itself.
+    #[serde(rename = "serve")]
+    _serve: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,7 +9,8 @@ use std::time::Duration;
 use narae_server::{Budget, Limits};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::{duration, size};
+use super::duration;
+use super::size::Size;
 
 /// A duration written as text: `"15s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,34 +31,6 @@ impl<'de> Deserialize<'de> for DurationText {
             }
         }
         deserializer.deserialize_any(Text)
-    }
-}
-
-/// A size: a number of bytes, or text (`"2MiB"`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size(u64);
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrNumber;
-        impl Visitor<'_> for TextOrNumber {
-            type Value = Size;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of bytes, or a size in quotes, as \"16KiB\" or \"2MiB\"")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
-                size::parse(text).map(Size).map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, bytes: i64) -> Result<Size, E> {
-                u64::try_from(bytes)
-                    .map(Size)
-                    .map_err(|_| E::custom(format!("{bytes} bytes: the least is 0")))
-            }
-        }
-        deserializer.deserialize_any(TextOrNumber)
     }
 }
 

@@ -27,6 +27,7 @@ use given::{CERT, CHAIN, Given, HTTPS, KEY, Key, Origin, Set, TLS_MIN};
 
 pub use cluster::ClusterSettings;
 pub use flags::Flags;
+pub use size::Size;
 pub(crate) use value::{Address, LogChoice};
 pub use value::{PerCore, Workers};
 
@@ -93,6 +94,32 @@ pub(crate) fn load(programmed: Programmed, sources: Sources) -> Result<Settings,
     settings.unknown_variables = environment.unknown;
     Ok(settings)
 }
+
+/// Reads the settings file again, for what the program itself keeps there: the file that [`App::run`](crate::App::run)
+/// reads, with the same flags and the environment of this process. `None`: there is no such file.
+///
+/// `T` describes what the program is interested in, and must let pass what it does not know: narae's own settings stand
+/// in the same file. narae's own reading lets pass one table that is not its own, `[serve]`.
+///
+/// # Errors
+///
+/// [`Error::SettingsFile`] when the file cannot be read, [`Error::Settings`] with line, column and key when it does not
+/// hold what `T` asks for.
+pub fn read_settings_file<T: serde::de::DeserializeOwned>(
+    flags: &Flags,
+) -> Result<Option<(PathBuf, T)>, Error> {
+    let environment = environment::read(&crate::process::environment())?;
+    let path = match flags.config().cloned().or(environment.config) {
+        Some(path) => path,
+        None if std::path::Path::new(DEFAULT_FILE).exists() => DEFAULT_FILE.into(),
+        None => return Ok(None),
+    };
+    let content = file::read_as(&path)?;
+    Ok(Some((path, content)))
+}
+
+/// The settings file of a program that is run, if it is there and no other is named.
+pub(crate) const DEFAULT_FILE: &str = "narae.toml";
 
 /// What `given` says, and where it says nothing, what the program says.
 fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {

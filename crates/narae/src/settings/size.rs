@@ -1,9 +1,51 @@
 //! Sizes as text: `512`, `16KiB`, `2MiB`, `1GiB`; also `kB`, `MB`, `GB` for the decimal ones.
 //!
-//! In: text of an operator. Out: bytes, or what is wrong with the text.
+//! In: text of an operator. Out: a [`Size`], or what is wrong with the text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A number of bytes. As text: `512`, `16KiB`, `2MiB`, `1GiB`, and `kB`, `MB`, `GB` for the decimal ones; in a settings
+/// file also as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrNumber;
+        impl Visitor<'_> for TextOrNumber {
+            type Value = Size;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes, or a size in quotes, as \"16KiB\" or \"2MiB\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+                parse(text).map(Size).map_err(E::custom)
+            }
+
+            fn visit_i64<E: Error>(self, bytes: i64) -> Result<Size, E> {
+                u64::try_from(bytes)
+                    .map(Size)
+                    .map_err(|_| E::custom(format!("{bytes} bytes: the least is 0")))
+            }
+        }
+        deserializer.deserialize_any(TextOrNumber)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).map(Self)
+    }
+}
 
 /// Reads a number of bytes, with a unit or without.
-pub(crate) fn parse(text: &str) -> Result<u64, String> {
+fn parse(text: &str) -> Result<u64, String> {
     let fail =
         || format!("{text:?} is no size: write bytes, or a number and a unit, as in 16KiB, 2MiB or 1GiB");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
