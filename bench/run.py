@@ -29,6 +29,7 @@ WORKS = {
     "512": (512, "report.lua"),
 }
 WRK_CORE, SERVER_CORE = 0, 1
+TOOLS = {"wrk": "wrk", "taskset": "util-linux"}  # and their Debian packages
 DISTURBED = 0.2  # cores that other processes use
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -85,6 +86,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise Failed(f"nothing answers at port {port}") from None
+            time.sleep(0.02)
+
+
 def run_wrk(command, environment, measured):
     """Runs wrk. Requests, seconds and bytes, as report.lua tells them."""
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -118,8 +130,8 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
-    def answer(self):
-        """The bytes of one answer, checked."""
+    def answer(self, _work):
+        """The text of one answer, checked; it is the same for every work."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = b"".join(iter(lambda: peer.recv(65536), b""))
@@ -137,10 +149,10 @@ class Server:
         return run_wrk(command, environment, f"{self.name}, {work}")
 
 
-def measure(name, work, seconds):
-    """One contender, one work, once: a fresh server, a second to warm up, the measured interval."""
-    with Server(name) as server:
-        answer = server.answer()
+def measure(server, work, seconds):
+    """One work, once, on a server that starts for it: a second to warm up, the measured interval."""
+    with server:
+        answer = server.answer(work)
         server.load(work, 1)
         time.sleep(0.05)  # connections of the warm-up close
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -148,67 +160,74 @@ def measure(name, work, seconds):
         requests, took, size = server.load(work, seconds)
         after, busy_after = on_cpu(server.process.pid), busy()
         cpu = spent(before, after) / 1e9
-        wrk = resource.getrusage(resource.RUSAGE_CHILDREN)
-        wrk = wrk.ru_utime + wrk.ru_stime - used.ru_utime - used.ru_stime
+        load = resource.getrusage(resource.RUSAGE_CHILDREN)
+        load = load.ru_utime + load.ru_stime - used.ru_utime - used.ru_stime
     return {
-        "contender": name,
+        "contender": server.name,
         "work": work,
         "micros_per_request": cpu * 1e6 / requests,
         "requests_per_second": requests / took,
         "bytes_per_answer": size / requests,
         "server_cores": cpu / took,
         # Ticks are coarse: a little below zero is zero.
-        "other_cores": max(0.0, (busy_after - busy_before - cpu - wrk) / took),
+        "other_cores": max(0.0, (busy_after - busy_before - cpu - load) / took),
         "answer": answer,
     }
 
 
-def measure_quietly(name, work, seconds, tries):
+def measure_quietly(measured, tries):
     """Measures again while other processes disturb; the least disturbed measurement counts."""
     results = []
     while len(results) < tries and all(result["other_cores"] > DISTURBED for result in results):
-        results.append(measure(name, work, seconds))
+        results.append(measured())
     return min(results, key=lambda result: result["other_cores"])
 
 
-def rounds(count, seconds, names, works, tries):
-    """Every contender in every round, each round beginning with another one."""
+def rounds(count, names, works, tries, measured):
+    """Every contender in every round, each round beginning with another one. `measured(name, work)` measures once."""
     results = []
     for number in range(count):
         for work in works:
             turn = number % len(names)
             for name in names[turn:] + names[:turn]:
-                result = measure_quietly(name, work, seconds, tries)
+                result = measure_quietly(lambda: measured(name, work), tries)
                 results.append({"round": number, **result})
                 print(
-                    f"round {number + 1}/{count} {work:9} {name:13} {result['micros_per_request']:7.2f} µs"
+                    f"round {number + 1}/{count} {work:10} {name:13} {result['micros_per_request']:7.2f} µs"
                     f" {result['requests_per_second']:9.0f}/s, others {result['other_cores']:.2f} cores",
                     file=sys.stderr,
                 )
     return results
 
 
-def table(results, names, works):
+def table(results, names, works, baselines, figures):
+    """A table for each work. `baselines(costs)` tells what to divide the costs by, each with its heading;
+    `figures` names what else to tell the median of."""
     lines = []
     for work in works:
-        lines += [f"### {work}", ""]
-        over = " | ".join(f"÷ {baseline}" for baseline in BASELINES)
-        lines += [f"| contender | µs CPU per request | {over} | requests/s |"]
-        lines += ["|---|---|---|" + "---|" * len(BASELINES)]
         costs = {name: column(results, name, work, "micros_per_request") for name in names}
+        divisors = baselines(costs)
+        headings = ["contender", "µs CPU per request", *(f"÷ {heading}" for heading in divisors), *figures]
+        lines += [f"### {work}", "", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
         for name in names:
-            cost = costs[name]
-            ratios = [ratio(cost, costs.get(baseline)) for baseline in BASELINES]
-            rate = statistics.median(column(results, name, work, "requests_per_second"))
-            spread = f"{statistics.median(cost):.2f} ({min(cost):.2f}–{max(cost):.2f})"
-            lines.append(f"| {name} | {spread} | {' | '.join(ratios)} | {rate:,.0f} |")
+            ratios = [ratio(costs[name], divisor) for divisor in divisors.values()]
+            told = [f"{statistics.median(column(results, name, work, key)):,.0f}" for key in figures.values()]
+            lines.append(f"| {' | '.join([name, spread(costs[name]), *ratios, *told])} |")
         others = [result["other_cores"] for result in results if result["work"] == work]
         lines += ["", f"Other processes used {statistics.median(others):.2f} cores, {max(others):.2f} at most.", ""]
     return "\n".join(lines)
 
 
+def baselines(costs):
+    return {name: costs.get(name) for name in BASELINES}
+
+
 def column(results, name, work, key):
     return [result[key] for result in results if (result["contender"], result["work"]) == (name, work)]
+
+
+def spread(values):
+    return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 
 def ratio(cost, baseline):
@@ -228,26 +247,31 @@ def names_of(known):
     return parse
 
 
+def add_options(parser, contenders, works, rounds, seconds):
+    """The options that every comparison has."""
+    parser.add_argument("--rounds", type=int, default=rounds, help="measurements of each (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=seconds, help="length of each (default: %(default)s)")
+    parser.add_argument("--tries", type=int, default=1, help="measure again when disturbed (default: 1, never)")
+    parser.add_argument("--only", type=names_of(contenders), default=contenders, metavar="A,B", help="contenders")
+    parser.add_argument("--works", type=names_of(works), default=works, metavar="A,B", help="works")
+    parser.add_argument("--json", type=Path, help="every measurement (default: under peers/target)")
+
+
 def arguments():
     parser = argparse.ArgumentParser(description="CPU time per request of hello servers; see bench/README.md.")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
-    parser.add_argument("--seconds", type=int, default=3, help="length of each (default: 3)")
-    parser.add_argument("--tries", type=int, default=1, help="measure again when disturbed (default: 1, never)")
-    parser.add_argument("--only", type=names_of(CONTENDERS), default=CONTENDERS, metavar="A,B", help="contenders")
-    parser.add_argument("--works", type=names_of(list(WORKS)), default=list(WORKS), metavar="A,B", help="works")
+    add_options(parser, CONTENDERS, list(WORKS), rounds=5, seconds=3)
     parser.add_argument("--features", default="", help="features of the peers: mimalloc")
-    parser.add_argument("--json", type=Path, help="every measurement (default: under peers/target)")
     return parser.parse_args()
 
 
-def check_machine():
-    for tool, package in [("wrk", "wrk"), ("taskset", "util-linux")]:
+def check_machine(tools=TOOLS, descriptors=4096):
+    for tool, package in tools.items():
         if not shutil.which(tool):
             raise Failed(f"{tool} is missing: apt-get install -y {package}")
     if not {WRK_CORE, SERVER_CORE} <= os.sched_getaffinity(0):
-        raise Failed(f"cores {WRK_CORE} and {SERVER_CORE} are needed, one for wrk and one for the server")
+        raise Failed(f"cores {WRK_CORE} and {SERVER_CORE} are needed, one for the load and one for the server")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    wanted = descriptors if hard == resource.RLIM_INFINITY else min(hard, descriptors)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -256,14 +280,18 @@ def main():
     options = arguments()
     check_machine()
     build(options.features)
-    results = rounds(options.rounds, options.seconds, options.only, options.works, options.tries)
+
+    def measured(name, work):
+        return measure(Server(name), work, options.seconds)
+
+    results = rounds(options.rounds, options.only, options.works, options.tries, measured)
     name = "-".join(["results", *options.features.split(",")]).rstrip("-")
     path = options.json or PEERS / "target" / f"{name}.json"
     settings = {"seconds": options.seconds, "features": options.features, "load": os.getloadavg()}
     path.write_text(json.dumps({**settings, "results": results}, indent=1, ensure_ascii=False) + "\n")
     allocator = options.features or "system allocator"
     print(f"{options.rounds} rounds of {options.seconds} s, {allocator}\n")
-    print(table(results, options.only, options.works))
+    print(table(results, options.only, options.works, baselines, {"requests/s": "requests_per_second"}))
     print(f"Every measurement: {os.path.relpath(path)}")
 
 

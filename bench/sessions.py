@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from run import Failed, PEERS, SERVER_CORE, WRK_CORE, busy, check_machine, free_port, on_cpu, run_wrk, spent
+from run import PEERS, SERVER_CORE, WRK_CORE, Failed
+from run import busy, check_machine, free_port, on_cpu, run_wrk, spent, spread, wait_for
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
@@ -90,17 +90,6 @@ class Postgres:
         self.process.terminate()
         self.process.wait()
         self.folder.cleanup()
-
-
-def wait_for(port):
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise Failed(f"nothing answers at port {port}") from None
-            time.sleep(0.02)
 
 
 class Server:
@@ -196,9 +185,6 @@ def table(results, names):
 
     def column(name, work, key="micros_per_request"):
         return [one[key] for one in results if (one["contender"], one["work"]) == (name, work)]
-
-    def spread(values):
-        return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
     for name in names:
         base = column(name, "without")

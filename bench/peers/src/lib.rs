@@ -1,6 +1,6 @@
 //! What the hello servers have in common: the answer, the argument, the word that they are ready, the allocator.
 //!
-//! In: the port, as the only argument. Out: an address to bind, and `listening on PORT` on stdout. Every
+//! In: the port, as the first argument. Out: an address to bind, and `listening on PORT` on stdout. Every
 //! server is a binary of its own, so that the compiler inlines in each only what that server uses. Knows
 //! none of the servers.
 
@@ -21,7 +21,7 @@ pub const HELLO: &str = "Hello, World!";
 /// The content type of every answer: what axum and actix give to a `&str`.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The address to listen on: this machine, at the port given as the only argument.
+/// The address to listen on: this machine, at the port given as the first argument.
 ///
 /// # Panics
 ///
