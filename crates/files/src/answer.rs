@@ -4,7 +4,9 @@
 //! Owns the order of the checks and what stands in for a file that is not there; the rules themselves live in `path`,
 //! `selection`, `conditional` and `range`. Must not know threads, futures or where the service is mounted.
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts, uri::Scheme,
+};
 
 use crate::{
     accept_encoding::Accepted,
@@ -175,7 +177,18 @@ fn send(kept: &Kept, options: &Options, asked: &Parts) -> Result<Response<Body>,
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    if !is_head
+        && is_plain_http1(asked)
+        && let Some(content) = kept.in_file()
+    {
+        response.extensions_mut().insert(content);
+    }
     Ok(response)
+}
+
+/// Whether the peer gets the bytes of the body as they are, so that the kernel may send them.
+fn is_plain_http1(asked: &Parts) -> bool {
+    asked.version <= Version::HTTP_11 && asked.extensions.get::<Scheme>() != Some(&Scheme::HTTPS)
 }
 
 fn whole(representation: &Representation) -> Body {

@@ -71,7 +71,14 @@ impl Folder {
     }
 
     fn resolve(&self, path: &[u8], rules: ResolveFlags) -> Result<OwnedFd, Errno> {
-        openat2(&self.fd, path, READ, Mode::empty(), rules)
+        match openat2(&self.fd, path, READ, Mode::empty(), rules) {
+            // A folder that may be entered but not read: the dot in it is found.
+            Err(Errno::ACCESS) => {
+                openat2(&self.fd, [path, b"/."].concat(), PASS_THROUGH, Mode::empty(), rules)
+                    .map_err(|errno| if errno == Errno::NOTDIR { Errno::ACCESS } else { errno })
+            }
+            decided => decided,
+        }
     }
 
     /// A rename elsewhere can make the kernel unsure about a `..` inside a link: it then asks for another try.
@@ -98,7 +105,15 @@ impl Folder {
             }
             let above = inner.as_ref().unwrap_or(&self.fd);
             let flags = if names.peek().is_some() { PASS_THROUGH } else { READ };
-            inner = Some(openat(above, name, flags.union(OFlags::NOFOLLOW), Mode::empty())?);
+            inner = Some(match openat(above, name, flags.union(OFlags::NOFOLLOW), Mode::empty()) {
+                Err(Errno::ACCESS) if names.peek().is_none() => {
+                    let folder = openat(above, name, PASS_THROUGH.union(OFlags::NOFOLLOW), Mode::empty());
+                    folder
+                        .and_then(|folder| openat(folder, c".", PASS_THROUGH, Mode::empty()))
+                        .map_err(|_| Errno::ACCESS)?
+                }
+                opened => opened?,
+            });
         }
         inner.ok_or(Errno::NOENT)
     }

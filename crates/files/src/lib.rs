@@ -98,6 +98,7 @@ mod refusal;
 
 mod body;
 mod chunk;
+mod in_file;
 mod offload;
 
 mod error;
@@ -105,5 +106,6 @@ mod error;
 pub use body::Body;
 pub use cache_policy::CacheRule;
 pub use error::{Error, FolderFault, OptionFault};
+pub use in_file::InFile;
 pub use path::Dotfiles;
 pub use service::{Files, ResponseFuture};

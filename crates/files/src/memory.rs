@@ -6,8 +6,8 @@
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     accept_encoding::{Accepted, Coding},
+    in_file::InFile,
     open_file::Stamp,
     representation::{Content, Representation},
 };
@@ -63,12 +64,31 @@ pub(crate) struct Kept {
     /// The file was so young when it was read that it may have changed without its date.
     is_young: bool,
     checked: AtomicU64,
+    /// Somebody asked for it over plain HTTP/1.
+    was_asked: AtomicBool,
+    in_file: OnceLock<Option<InFile>>,
 }
 
 impl Kept {
     pub(crate) fn new(representation: Representation, origin: Origin, now: Moment) -> Self {
         let is_young = representation.validators().is_weak();
-        Self { representation, origin, is_young, checked: AtomicU64::new(now.0) }
+        Self {
+            representation,
+            origin,
+            is_young,
+            checked: AtomicU64::new(now.0),
+            was_asked: AtomicBool::new(false),
+            in_file: OnceLock::new(),
+        }
+    }
+
+    /// The content in a file too, if it is worth it: made for the second who could use it.
+    pub(crate) fn in_file(&self) -> Option<InFile> {
+        let Content::Memory(bytes) = self.representation.content() else { return None };
+        if bytes.len() < IN_FILE_BYTES || !self.was_asked.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        self.in_file.get_or_init(|| InFile::new(bytes)).clone()
     }
 
     pub(crate) fn is_fresh(&self, now: Moment, age: Duration) -> bool {
@@ -196,7 +216,9 @@ struct Weights;
 impl Weighter<Box<Key>, Arc<Kept>> for Weights {
     fn weight(&self, key: &Box<Key>, kept: &Arc<Kept>) -> u64 {
         let content = match kept.representation.content() {
-            Content::Memory(bytes) => bytes.len(),
+            Content::Memory(bytes) if bytes.len() < IN_FILE_BYTES => bytes.len(),
+            // In a memory file too, or soon.
+            Content::Memory(bytes) => 2 * bytes.len(),
             Content::File(_) => 0,
         };
         (content + key.path.len() + OVERHEAD_BYTES) as u64
@@ -232,6 +254,9 @@ const LARGEST_PART: usize = 16;
 // Kept whatever slow peers hold: they can hold as much as one chunk of a large file.
 const ALWAYS_BYTES: usize = 64 * 1024;
 const TURNS: usize = 16;
+// Each memory file is an open descriptor, so small contents have none: at most a thousand in the memory of the default
+// size.
+const IN_FILE_BYTES: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -117,7 +117,7 @@ impl Root {
 }
 
 /// What cannot be reached or read does not exist for the peer; what ran out may come back; the rest is broken.
-fn refusal_for(errno: Errno) -> Refusal {
+pub(crate) fn refusal_for(errno: Errno) -> Refusal {
     match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ILSEQ | Errno::INVAL => {
             Refusal::NotFound

@@ -51,15 +51,22 @@ struct Source {
 impl Selector<'_> {
     /// Selects what is at the clean path `path`.
     pub(crate) fn find(&self, path: &[u8]) -> Result<Found, Missed> {
+        if let Some(kept) = self.fresh(path, self.accepted) {
+            return Ok(Found::File(kept));
+        }
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let varies = self.options.negotiates_encoding() && content_type::is_compressible(name);
         let accepted = if varies { self.accepted } else { Accepted::IDENTITY };
-        let kept = self.memory.and_then(|memory| memory.find(path, accepted));
-        if let Some(kept) = &kept
-            && kept.is_fresh(self.now, self.options.revalidate_after)
+        if accepted != self.accepted
+            && let Some(kept) = self.fresh(path, accepted)
         {
-            return Ok(Found::File(Arc::clone(kept)));
+            // The next who accepts the same need not find out that it makes no difference here.
+            if let Some(memory) = self.memory {
+                memory.keep(path, self.accepted, Arc::clone(&kept));
+            }
+            return Ok(Found::File(kept));
         }
+        let kept = self.memory.and_then(|memory| memory.find(path, accepted));
         for _ in 1..READ_TRIES {
             match self.look(path, name, varies, accepted, kept.as_ref()) {
                 // Somebody writes to it; the next look may find it finished.
@@ -68,6 +75,12 @@ impl Selector<'_> {
             }
         }
         self.look(path, name, varies, accepted, kept.as_ref())
+    }
+
+    /// What is kept, and need not be looked at.
+    fn fresh(&self, path: &[u8], accepted: Accepted) -> Option<Arc<Kept>> {
+        let kept = self.memory?.find(path, accepted)?;
+        kept.is_fresh(self.now, self.options.revalidate_after).then_some(kept)
     }
 
     /// Looks at the files, and keeps what is worth it.

@@ -80,6 +80,7 @@ pub mod cookies;
 mod access;
 mod connect_info;
 mod failure;
+mod in_file;
 mod log;
 
 mod banner;

@@ -22,7 +22,7 @@ use crate::error::{Error, Result, SettingFault};
 use crate::failure::{ErrorPage, Guarded};
 use crate::settings::{self, Flags, Settings, Sources, Workers};
 use crate::sockets::Sockets;
-use crate::{health, log, process, signals};
+use crate::{health, in_file, log, process, signals};
 
 impl App {
     /// Serves until a signal ends it; this call returns when everything is stopped.
@@ -148,7 +148,11 @@ impl App {
         let log = log.open()?;
         let addresses: Vec<Line> = sockets.listeners.iter().map(Line::of).collect();
         let threads = NonZeroUsize::new(size.threads).unwrap_or(NonZeroUsize::MIN);
-        let builder = Server::builder().limits(limits).describe(connect_info::describe).threads(threads);
+        let builder = Server::builder()
+            .limits(limits)
+            .describe(connect_info::describe)
+            .find_file(in_file::find)
+            .threads(threads);
         let builder = sockets.listeners.into_iter().fold(builder, narae_server::Builder::listen);
         let server = finish(builder)?.build()?;
         let facts = Banner {

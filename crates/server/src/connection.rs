@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{Extensions, Method};
 
 use crate::drain::{Cut, Drain, Shutdown};
+use crate::in_file::InFile;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::listen::Local;
@@ -27,6 +28,9 @@ pub struct Connection(pub(crate) Arc<Shared>);
 /// Adds request extensions that hold for a whole connection.
 pub(crate) type Describe = fn(&Connection, &mut Extensions);
 
+/// Finds what a response says of its content.
+pub(crate) type FindFile = fn(&mut Extensions) -> Option<InFile>;
+
 /// What one event loop and its connections share.
 pub(crate) struct Context {
     pub(crate) limits: Limits,
@@ -35,6 +39,7 @@ pub(crate) struct Context {
     /// Which event loop this is, from 0.
     pub(crate) thread: usize,
     pub(crate) describe: Option<Describe>,
+    pub(crate) find_file: Option<FindFile>,
     /// The loop's parked connections.
     pub(crate) lot: Lot,
     pub(crate) endpoints: Arc<[Arc<Endpoint>]>,

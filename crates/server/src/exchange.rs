@@ -222,7 +222,8 @@ fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) ->
     };
     let shared = Arc::clone(&ticket.shared);
     let mut response = match outcome {
-        Ok(response) => {
+        Ok(mut response) => {
+            note_file(&shared, &mut response);
             response.map(|body| ResponseBody { body: Content::Application { body }, ticket: Some(ticket) })
         }
         Err(refusal) => refusal
@@ -236,6 +237,18 @@ fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) ->
         settle_connection(&shared, &mut response, stage);
     }
     response
+}
+
+/// Tells the link that the response's content is in a file too.
+fn note_file<B: HttpBody>(shared: &Shared, response: &mut Response<B>) {
+    if shared.protocol == Protocol::Http1
+        && shared.tls.is_none()
+        && let Some(find) = shared.context.find_file
+        && let Some(file) = find(response.extensions_mut())
+        && let Some(len) = response.body().size_hint().exact()
+    {
+        shared.link().in_files.expect(file, len);
+    }
 }
 
 fn is_error_of(status: StatusCode, refusal: Refusal) -> bool {

@@ -21,10 +21,11 @@ use crate::connection::{Shared, earlier};
 use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::limits::Limits;
-use crate::link::{Fault, Leftover, Link, Phase, Wire};
+use crate::link::{Fault, Leftover, Link, Phase};
 use crate::seat::Admission;
 use crate::socket::Transport;
 use crate::tally::count;
+use crate::wire::Wire;
 
 /// How long the rest of a body that nobody read may take to arrive.
 const DISCARD_TIME: Duration = Duration::from_secs(5);

@@ -16,8 +16,9 @@ use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::h2_frames::FrameMeter;
 use crate::limits::Limits;
-use crate::link::{Fault, Wire};
+use crate::link::Fault;
 use crate::tally::count;
+use crate::wire::Wire;
 
 /// How long a peer may take to answer the end of an idle connection.
 const GOODBYE: Duration = Duration::from_secs(5);

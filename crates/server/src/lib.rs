@@ -42,6 +42,7 @@ mod connection;
 mod link;
 mod lot;
 mod parking;
+mod wire;
 
 mod deadline;
 mod h1;
@@ -53,6 +54,7 @@ mod body;
 mod body_limit;
 mod exchange;
 mod extract;
+mod in_file;
 mod rules;
 
 mod close;
@@ -70,6 +72,7 @@ pub use connection::{Connection, Protocol, TlsSession};
 pub use drain::{Cut, DrainSettings, Report, Shutdown};
 pub use error::{BoxError, Error, Result};
 pub use handed::{Adopter, Handed};
+pub use in_file::InFile;
 pub use limits::{Budget, H2Budgets, Limits};
 pub use listen::{Listener, Local};
 pub use observer::{Observer, Underway};

@@ -1,6 +1,6 @@
 //! The byte side of one connection: what was read, what waits to be written, and since when nothing moved.
 //!
-//! [`Wire`] is the socket as the HTTP engine sees it. Behind it the [`Link`] watches every byte go by: it
+//! [`Wire`](crate::wire::Wire) is the socket as the HTTP engine sees it. Behind it the [`Link`] watches every byte go by: it
 //! knows whether a request is awaited, arriving or being answered, how long its first line is, and whether
 //! the peer takes what is sent. Small writes are gathered and sent once per turn of the event loop, so
 //! that pipelined answers, HTTP/2 frames and TLS records leave together. Knows no routes and no handlers.
@@ -18,8 +18,9 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::body::{BodyStage, BodyState};
-use crate::connection::{InFlight, Shared};
+use crate::connection::InFlight;
 use crate::h2_frames::{FrameMeter, Verdict};
+use crate::in_file::InFiles;
 use crate::socket::Transport;
 
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
@@ -55,6 +56,14 @@ enum Mode {
     Raw,
 }
 
+/// What to do about bytes that are in a file. The number is the slice's.
+#[derive(Clone, Copy)]
+enum FileStep {
+    /// Take in the slices before it, so many bytes.
+    Gather(usize, usize),
+    Send(usize),
+}
+
 pub(crate) struct Link {
     /// `None` once the connection is over: handlers may keep what they know of it, but not its socket.
     io: Option<Transport>,
@@ -85,6 +94,8 @@ pub(crate) struct Link {
     answered: Option<InFlight>,
     pub(crate) fault: Option<Fault>,
     pub(crate) requests: Vec<InFlight>,
+    /// Contents of responses that are in files too.
+    pub(crate) in_files: InFiles,
     /// The unread rest of a request body, to be thrown away in the background.
     pub(crate) leftover: Option<Leftover>,
     /// The request that asked for an upgrade: the engine must be allowed to give the socket away.
@@ -133,6 +144,7 @@ impl Link {
             answered: None,
             fault: None,
             requests: Vec::new(),
+            in_files: InFiles::default(),
             leftover: None,
             upgrading: None,
             close_delimited: false,
@@ -279,6 +291,11 @@ impl Link {
         self.requests.extend(self.upgrading.take());
     }
 
+    /// Whether the bytes are a handler's.
+    pub(crate) fn is_raw(&self) -> bool {
+        matches!(self.mode, Mode::Raw)
+    }
+
     /// Looks at bytes from the peer before the engine does.
     fn observe(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
@@ -317,7 +334,12 @@ impl Link {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Reads for the engine.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.refuse_if_over()?;
         if !self.before.is_empty() {
             let length = self.before.len().min(buffer.remaining());
@@ -345,7 +367,12 @@ impl Link {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    /// Takes what the engine writes, or as much of it as can be taken now.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         if self.is_cut {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -357,19 +384,89 @@ impl Link {
             self.sent(slices, total);
             return Poll::Ready(Ok(total));
         }
+        if let Some(step) = self.step_to_file(slices) {
+            return self.poll_send_file(cx, slices, step);
+        }
         ready!(self.poll_flush(cx))?;
-        let written = match Pin::new(open(&mut self.io)?).poll_write_vectored(cx, slices) {
-            Poll::Ready(written) => written?,
+        let write = Pin::new(open(&mut self.io)?).poll_write_vectored(cx, slices);
+        let written = ready!(self.note_engine_write(write))?;
+        self.sent(slices, written);
+        Poll::Ready(Ok(written))
+    }
+
+    /// The next step if one of the first slices is in a file; `None` if they are to be written from memory.
+    fn step_to_file(&self, slices: &[IoSlice<'_>]) -> Option<FileStep> {
+        let place = slices.iter().take(3).position(|slice| self.in_files.find(slice).is_some())?;
+        if !self.io.as_ref().is_some_and(Transport::sends_files) {
+            return None;
+        }
+        let before = slices.iter().take(place).map(|slice| slice.len()).sum();
+        match before {
+            0 => Some(FileStep::Send(place)),
+            _ if self.out.len() + before <= GATHER => Some(FileStep::Gather(place, before)),
+            _ => None,
+        }
+    }
+
+    /// Gathers what stands before the file, to leave in one packet with its beginning; or sends from the file.
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        step: FileStep,
+    ) -> Poll<io::Result<usize>> {
+        let place = match step {
+            FileStep::Gather(place, before) => {
+                for slice in slices.iter().take(place) {
+                    self.out.extend_from_slice(slice);
+                }
+                return Poll::Ready(Ok(before));
+            }
+            FileStep::Send(place) => place,
+        };
+        let part = slices.get(place).map_or(&[][..], |slice| &**slice);
+        while let Some(rest @ [_, ..]) = self.out.get(self.out_sent..) {
+            let write = open(&mut self.io)?.poll_write_with_more_to_come(cx, rest);
+            self.out_sent += ready!(self.note_engine_write(write))?;
+        }
+        self.out.clear();
+        self.out_sent = 0;
+        let Some((file, position)) = self.in_files.find(part) else {
+            return Poll::Ready(Err(io::ErrorKind::NotFound.into()));
+        };
+        let send = match &self.io {
+            Some(io) => io.poll_send_file(cx, file, position, part.len()),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        match self.note_engine_write(send) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                // Nothing was sent: the engine offers the same bytes again, and they are written from memory.
+                self.in_files.give_up();
+                let write = Pin::new(open(&mut self.io)?).poll_write(cx, part);
+                self.note_engine_write(write)
+            }
+            Poll::Ready(Ok(sent)) => {
+                self.in_files.sent(part, sent);
+                Poll::Ready(Ok(sent))
+            }
+            other => other,
+        }
+    }
+
+    /// Notes whether the peer took something of what the engine has for it.
+    fn note_engine_write(&mut self, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match write {
+            Poll::Ready(Ok(_)) => {
+                self.engine_waits = false;
+                self.unblock();
+            }
+            Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.engine_waits = true;
                 self.blocked.get_or_insert_with(Instant::now);
-                return Poll::Pending;
             }
-        };
-        self.engine_waits = false;
-        self.unblock();
-        self.sent(slices, written);
-        Poll::Ready(Ok(written))
+        }
+        write
     }
 
     /// The peer takes bytes again. A request that is awaited is awaited from now on: nobody sends the next one
@@ -463,61 +560,4 @@ impl Link {
 /// The socket, while there is one.
 fn open(io: &mut Option<Transport>) -> io::Result<&mut Transport> {
     io.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
-}
-
-/// The connection's socket, as the HTTP engine holds it.
-pub(crate) struct Wire(pub(crate) Arc<Shared>);
-
-impl Drop for Wire {
-    /// After an upgrade nobody else ends the connection.
-    fn drop(&mut self) {
-        if self.0.is_given_away() {
-            self.0.release();
-        }
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.0.link().poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.link().poll_write(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.link().poll_write(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// While HTTP is spoken the driver sends what was gathered at the end of its turn.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.0.is_given_away() {
-            true => self.0.link().poll_flush(cx),
-            false => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// While HTTP is spoken the driver ends the connection itself, after its own last words.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut link = self.0.link();
-        match link.mode {
-            Mode::Raw => link.poll_shutdown(cx),
-            Mode::Http1 | Mode::Http2(_) => Poll::Ready(Ok(())),
-        }
-    }
 }

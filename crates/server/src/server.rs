@@ -14,11 +14,12 @@ use tokio::sync::Semaphore;
 
 use crate::accept::{Accept, Acceptors};
 use crate::application::Application;
-use crate::connection::{Connection, Context, Describe};
+use crate::connection::{Connection, Context, Describe, FindFile};
 use crate::drain::Drain;
 use crate::error::{BoxError, Error, Result};
 use crate::event_loop::{self, EventLoop};
 use crate::handed::Adopter;
+use crate::in_file::InFile;
 use crate::limits::Limits;
 use crate::listen::Listener;
 use crate::lot::Lot;
@@ -36,6 +37,7 @@ pub struct Builder {
     accept: Accept,
     counters: Option<Vec<&'static Counters>>,
     describe: Option<Describe>,
+    find_file: Option<FindFile>,
 }
 
 impl Builder {
@@ -86,6 +88,14 @@ impl Builder {
         self
     }
 
+    /// Asks `find` whether the content of a response is in a file too ([`InFile`]). It runs for each response over
+    /// plain TCP and HTTP/1.1, and should take what it finds out of the response's extensions.
+    #[must_use]
+    pub fn find_file(mut self, find: fn(&mut Extensions) -> Option<InFile>) -> Self {
+        self.find_file = Some(find);
+        self
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -111,6 +121,7 @@ impl Builder {
             accept: self.accept,
             counters: self.counters,
             describe: self.describe,
+            find_file: self.find_file,
         })
     }
 }
@@ -124,6 +135,7 @@ pub struct Server {
     accept: Accept,
     counters: Option<Vec<&'static Counters>>,
     describe: Option<Describe>,
+    find_file: Option<FindFile>,
 }
 
 impl Server {
@@ -136,6 +148,7 @@ impl Server {
             accept: Accept::default(),
             counters: None,
             describe: None,
+            find_file: None,
         }
     }
 
@@ -177,6 +190,7 @@ impl Server {
                 drain: parts.drain.clone(),
                 thread,
                 describe: self.describe,
+                find_file: self.find_file,
                 lot: Lot::new(seat.tally)?,
                 endpoints: Arc::clone(&parts.endpoints),
             });

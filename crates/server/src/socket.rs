@@ -6,9 +6,11 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -108,6 +110,22 @@ impl AsFd for Socket {
     }
 }
 
+/// Does `write` when the socket takes bytes.
+fn poll_write_io(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    mut write: impl FnMut() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_io(Interest::WRITABLE, &mut write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
 /// What HTTP is spoken over.
 #[derive(Debug)]
 pub(crate) enum Transport {
@@ -126,6 +144,53 @@ impl Transport {
     pub(crate) fn reset_on_close(&self) {
         // Where the option is refused, the peer sees a plain close.
         let _ = rustix::net::sockopt::set_socket_linger(self.socket(), Some(std::time::Duration::ZERO));
+    }
+
+    /// Whether [`poll_send_file`](Self::poll_send_file) can work.
+    pub(crate) fn sends_files(&self) -> bool {
+        matches!(self, Self::Plain(Socket::Tcp(_)))
+    }
+
+    /// Sends at most `len` bytes of `file` from `position` on, without taking them into this process.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if this is no plain TCP, or the system does not do it with this file; nothing was sent then.
+    pub(crate) fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        position: u64,
+        len: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Self::Plain(Socket::Tcp(stream)) = self else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        poll_write_io(stream, cx, || {
+            let mut position = position;
+            match rustix::fs::sendfile(stream, file, Some(&mut position), len) {
+                // The file ends before its content does.
+                Ok(0) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+                    Err(io::ErrorKind::Unsupported.into())
+                }
+                Ok(sent) => Ok(sent),
+                Err(errno) => Err(errno.into()),
+            }
+        })
+    }
+
+    /// Writes `bytes`, which the system may hold back for a moment, until what follows them fills a packet.
+    pub(crate) fn poll_write_with_more_to_come(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(Socket::Tcp(stream)) => poll_write_io(stream, cx, || {
+                Ok(send(&*stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+            }),
+            other => Pin::new(other).poll_write(cx, bytes),
+        }
     }
 
     fn socket(&self) -> &Socket {

@@ -1,12 +1,12 @@
 //! Reads the names in a folder and what each of them is.
 //!
 //! In: an open folder. Out: the files and folders that a request for their name would reach: no special files, no
-//! links out of the root, no dotfiles where they are hidden. Must not know HTTP.
+//! links out of the root, nothing without permission, no dotfiles where they are hidden. Must not know HTTP.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Stat, statat},
+    fs::{Access, AtFlags, Dir, FileType, Stat, accessat, statat},
     io::Errno,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     open_file::{Modified, Opened, Pace},
     path::Dotfiles,
     refusal::Refusal,
-    root::{Missed, Root},
+    root::{Missed, Root, refusal_for},
 };
 
 pub(super) fn entries(
@@ -25,8 +25,13 @@ pub(super) fn entries(
     dotfiles: Dotfiles,
 ) -> Result<Vec<Entry>, Missed> {
     let failed = |errno: Errno| {
-        tracing::error!("static files: cannot list {}: {errno}", path.escape_ascii());
-        Missed::Refused(Refusal::FileSystemFailed)
+        // A folder whose names may be read but that may not be entered is not found either: no request reaches what is
+        // in it.
+        let refusal = refusal_for(errno);
+        if refusal != Refusal::NotFound {
+            tracing::error!("static files: cannot list {}: {errno}", path.escape_ascii());
+        }
+        Missed::Refused(refusal)
     };
     let names = Dir::read_from(folder).map_err(failed)?;
     let mut entries = Vec::new();
@@ -45,11 +50,13 @@ pub(super) fn entries(
 
 /// `None`: gone by now, or nothing that would be sent.
 fn entry(root: &Root, folder: impl AsFd, path: &[u8], name: &[u8]) -> Option<Entry> {
-    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    // Where a sandbox does not let it ask, the name is shown.
+    let may = |what| accessat(&folder, name, what, AtFlags::EACCESS) != Err(Errno::ACCESS);
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink => linked(root, path, name),
-        FileType::RegularFile => Some(described(name, &stat, false)),
-        FileType::Directory => Some(described(name, &stat, true)),
+        FileType::RegularFile if may(Access::READ_OK) => Some(described(name, &stat, false)),
+        FileType::Directory if may(Access::READ_OK | Access::EXEC_OK) => Some(described(name, &stat, true)),
         _ => None,
     }
 }

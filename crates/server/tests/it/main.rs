@@ -11,6 +11,7 @@ mod accept;
 mod drain;
 mod hand_over;
 mod honest_peers;
+mod in_file;
 mod limits;
 mod listeners;
 mod observe;
