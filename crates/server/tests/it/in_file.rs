@@ -26,7 +26,8 @@ fn file(bytes: &[u8]) -> Arc<OwnedFd> {
 
 /// Letters that show their place.
 fn letters() -> Vec<u8> {
-    (0..LEN).map(|place| b'a' + (place % 26) as u8 ^ ((place / 4096 % 2) as u8 * 32)).collect()
+    let page = |alphabet: std::ops::RangeInclusive<u8>| alphabet.cycle().take(4096);
+    (0..LEN / 8192).flat_map(|_| page(b'a'..=b'z').chain(page(b'A'..=b'Z'))).collect()
 }
 
 /// What the application says of its response, in its own type.
@@ -45,10 +46,10 @@ fn respond(content: &Bytes, file: &Arc<OwnedFd>, body: Bytes) -> Response {
 }
 
 /// `/` is all of the content, `/part` the middle of it, `/other` something else, `/twice` the content doubled.
-fn site_with(content: Vec<u8>, file: Arc<OwnedFd>, limits: Limits) -> Site {
+fn site_with(content: Vec<u8>, file: &Arc<OwnedFd>, limits: Limits) -> Site {
     let content = Bytes::from(content);
     let route = |body: fn(&Bytes) -> Bytes| {
-        let (content, file) = (content.clone(), Arc::clone(&file));
+        let (content, file) = (content.clone(), Arc::clone(file));
         get(move || std::future::ready(respond(&content, &file, body(&content))))
     };
     let router = Router::new()
@@ -59,7 +60,7 @@ fn site_with(content: Vec<u8>, file: Arc<OwnedFd>, limits: Limits) -> Site {
     Site::built(router, Server::builder().limits(limits).find_file(find))
 }
 
-fn site(content: Vec<u8>, file: Arc<OwnedFd>) -> Site {
+fn site(content: Vec<u8>, file: &Arc<OwnedFd>) -> Site {
     site_with(content, file, Limits::default())
 }
 
@@ -69,7 +70,7 @@ fn request(path: &str) -> String {
 
 #[test]
 fn plain_connections_get_the_file_and_encrypted_ones_the_memory() {
-    let site = site(vec![b'm'; LEN], file(&[b'f'; LEN]));
+    let site = site(vec![b'm'; LEN], &file(&[b'f'; LEN]));
     for (over, letter) in [(Over::Plain, "f"), (Over::Tls, "m")] {
         let (reply, _) = ask(&site, over, request("/"));
         assert_eq!(reply.header("content-length"), Some("1048576"), "{over:?}");
@@ -81,7 +82,7 @@ fn plain_connections_get_the_file_and_encrypted_ones_the_memory() {
 fn every_byte_is_at_its_place() {
     let content = letters();
     let text = String::from_utf8(content.clone()).unwrap();
-    let site = site(content.clone(), file(&content));
+    let site = site(content.clone(), &file(&content));
     for over in BOTH {
         let mut client = Client::connect(&site, over);
         for (path, expected) in [("/", &text[..]), ("/part", &text[100_001..900_001]), ("/", &text)] {
@@ -95,7 +96,7 @@ fn every_byte_is_at_its_place() {
 fn answers_to_pipelined_requests_keep_their_order() {
     let content = letters();
     let text = String::from_utf8(content.clone()).unwrap();
-    let site = site(content.clone(), file(&content));
+    let site = site(content.clone(), &file(&content));
     let mut client = Client::plain(&site);
     client.send(["/", "/part", "/other", "/", "/part"].map(request).concat());
     for expected in [&text[..], &text[100_001..900_001], &"o".repeat(LEN), &text, &text[100_001..900_001]] {
@@ -105,7 +106,7 @@ fn answers_to_pipelined_requests_keep_their_order() {
 
 #[test]
 fn a_body_that_is_not_this_content_is_sent_as_it_is() {
-    let site = site(vec![b'm'; LEN], file(&[b'f'; LEN]));
+    let site = site(vec![b'm'; LEN], &file(&[b'f'; LEN]));
     let mut client = Client::plain(&site);
     for (path, expected) in
         [("/other", "o".repeat(LEN)), ("/twice", "m".repeat(2 * LEN)), ("/", "f".repeat(LEN))]
@@ -118,7 +119,7 @@ fn a_body_that_is_not_this_content_is_sent_as_it_is() {
 #[test]
 fn where_the_system_does_not_send_the_file_the_memory_is_sent() {
     for broken in [file(b""), Arc::new(std::fs::File::open("/dev/null").unwrap().into())] {
-        let site = site(vec![b'm'; LEN], broken);
+        let site = site(vec![b'm'; LEN], &broken);
         let mut client = Client::plain(&site);
         for _ in 0..2 {
             client.send(request("/"));
@@ -126,14 +127,14 @@ fn where_the_system_does_not_send_the_file_the_memory_is_sent() {
         }
     }
     // A file that ends early: the rest comes from memory, so that the length is right.
-    let site = site(vec![b'm'; LEN], file(&[b'f'; 300_000]));
+    let site = site(vec![b'm'; LEN], &file(&[b'f'; 300_000]));
     let (reply, _) = ask(&site, Over::Plain, request("/"));
     assert!(reply.body == "f".repeat(300_000) + &"m".repeat(LEN - 300_000));
 }
 
 #[test]
 fn an_answer_to_head_leaves_nothing_behind() {
-    let site = site(vec![b'm'; LEN], file(&[b'f'; LEN]));
+    let site = site(vec![b'm'; LEN], &file(&[b'f'; LEN]));
     let mut client = Client::plain(&site);
     for _ in 0..5 {
         client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -146,7 +147,7 @@ fn an_answer_to_head_leaves_nothing_behind() {
 #[test]
 fn a_peer_that_takes_nothing_is_cut() {
     let limits = Limits::default().write_stall(std::time::Duration::from_millis(300));
-    let site = site_with(vec![b'm'; 32 * LEN], file(&[b'f'; 32 << 20]), limits);
+    let site = site_with(vec![b'm'; 32 * LEN], &file(&[b'f'; 32 << 20]), limits);
     let mut client = Client::plain(&site);
     client.send(request("/"));
     site.wait_for(|counts| counts.timeouts == 1 && counts.open == 0);
@@ -157,7 +158,7 @@ fn a_peer_that_takes_nothing_is_cut() {
 fn a_peer_that_reads_slowly_gets_everything() {
     let content = letters();
     let text = String::from_utf8(content.clone()).unwrap();
-    let site = site(content.clone(), file(&content));
+    let site = site(content.clone(), &file(&content));
     let mut client = Client::plain(&site);
     rustix::net::sockopt::set_socket_recv_buffer_size(client.socket(), 64 * 1024).unwrap();
     client.send(request("/").repeat(4));
