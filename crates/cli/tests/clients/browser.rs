@@ -15,7 +15,7 @@ fn artefacts() -> PathBuf {
 }
 
 /// Runs a script with the address of a site; the screenshots that it must have taken.
-fn browse(name: &str, site: &str, screenshots: &[&str]) {
+pub(crate) fn browse(name: &str, site: &str, screenshots: &[&str]) {
     let artefacts = artefacts();
     std::fs::create_dir_all(&artefacts).unwrap();
     let out = run(outside("NARAE_NODE", "node").arg(script(name)).arg(site).arg(&artefacts));

@@ -15,6 +15,7 @@ mod curl;
 mod many;
 mod node;
 mod python;
+mod site;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
