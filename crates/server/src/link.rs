@@ -25,6 +25,7 @@ use crate::socket::Transport;
 
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
 const GATHER: usize = 16 * 1024;
+const GATHER_PLAIN: usize = 4 * 1024;
 
 /// What the server waits for on an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -377,7 +378,7 @@ impl Link {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        if !matches!(self.mode, Mode::Raw) && self.out.len() + total <= GATHER {
+        if !matches!(self.mode, Mode::Raw) && self.out.len() + total <= self.gathers() {
             for slice in slices {
                 self.out.extend_from_slice(slice);
             }
@@ -392,6 +393,14 @@ impl Link {
         let written = ready!(self.note_engine_write(write))?;
         self.sent(slices, written);
         Poll::Ready(Ok(written))
+    }
+
+    /// How many bytes are worth being copied so that they leave with others. A record of TLS is copied anyway.
+    fn gathers(&self) -> usize {
+        match &self.io {
+            Some(Transport::Plain(_)) if matches!(self.mode, Mode::Http1) => GATHER_PLAIN,
+            _ => GATHER,
+        }
     }
 
     /// The next step if one of the first slices is in a file; `None` if they are to be written from memory.
