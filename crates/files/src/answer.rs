@@ -51,6 +51,7 @@ pub(crate) fn answer(
     match find(&select, asked) {
         Ok(response) => Ok(response),
         Err(Missed::Refused(refusal)) => Ok(refusal.into_response(is_head)),
+        Err(Missed::Unsteady) => Ok(Refusal::TryLater.into_response(is_head)),
         Err(Missed::WouldWait) => Err(WouldWait),
     }
 }
@@ -70,7 +71,7 @@ fn find(select: &Selector<'_>, asked: &Parts) -> Result<Response<Body>, Missed> 
 
 fn file(select: &Selector<'_>, path: &FilePath, asked: &Parts) -> Result<Response<Body>, Missed> {
     match select.find(path.as_bytes()) {
-        Ok(Found::File(kept)) => return send(&kept, select.options, asked),
+        Ok(Found::File(kept)) => return send(&kept, select, asked),
         Ok(Found::Folder) if select.options.redirects => {
             return Ok(redirect::to_folder(path.last_name(), asked.uri.query())?);
         }
@@ -105,7 +106,7 @@ fn send_first(
 ) -> Result<Response<Body>, Missed> {
     for candidate in candidates {
         match select.find(&candidate) {
-            Ok(Found::File(kept)) => return send(&kept, select.options, asked),
+            Ok(Found::File(kept)) => return send(&kept, select, asked),
             Ok(Found::Folder) | Err(Missed::Refused(Refusal::NotFound)) => {}
             Err(missed) => return Err(missed),
         }
@@ -120,7 +121,7 @@ fn instead(select: &Selector<'_>, path: Option<&FilePath>, asked: &Parts) -> Res
         && !path.has_extension()
         && let Some(kept) = page_at(select, page)?
     {
-        return send(&kept, options, asked);
+        return send(&kept, select, asked);
     }
     if let Some(page) = &options.not_found
         && let Some(kept) = page_at(select, page)?
@@ -138,7 +139,7 @@ fn page_at(select: &Selector<'_>, page: &str) -> Result<Option<std::sync::Arc<Ke
     }
 }
 
-fn send(kept: &Kept, options: &Options, asked: &Parts) -> Result<Response<Body>, Missed> {
+fn send(kept: &Kept, select: &Selector<'_>, asked: &Parts) -> Result<Response<Body>, Missed> {
     let representation = &kept.representation;
     match conditional::evaluate(&asked.headers, representation.validators()) {
         Verdict::Failed => return Err(Refusal::PreconditionFailed.into()),
@@ -147,7 +148,7 @@ fn send(kept: &Kept, options: &Options, asked: &Parts) -> Result<Response<Body>,
     }
     // Ranges are defined for GET alone (RFC 9110 §14.2).
     let is_head = asked.method == Method::HEAD;
-    let wanted = if options.ranges
+    let mut wanted = if select.options.ranges
         && !is_head
         && conditional::allows_range(&asked.headers, representation.validators())
     {
@@ -156,6 +157,10 @@ fn send(kept: &Kept, options: &Options, asked: &Parts) -> Result<Response<Body>,
         Wanted::Whole
     };
     let mut headers = representation.headers().clone();
+    // A client that decodes what `Content-Encoding` says would decode the text between the parts too.
+    if matches!(wanted, Wanted::Several(_)) && headers.contains_key(header::CONTENT_ENCODING) {
+        wanted = Wanted::Whole;
+    }
     let (status, body) = match wanted {
         Wanted::Whole if is_head => (StatusCode::OK, Body::empty()),
         Wanted::Whole => (StatusCode::OK, whole(representation)),
@@ -179,7 +184,8 @@ fn send(kept: &Kept, options: &Options, asked: &Parts) -> Result<Response<Body>,
     *response.headers_mut() = headers;
     if !is_head
         && is_plain_http1(asked)
-        && let Some(content) = kept.in_file()
+        && let Some(memory) = select.memory
+        && let Some(content) = kept.in_file(memory)
     {
         response.extensions_mut().insert(content);
     }

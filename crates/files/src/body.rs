@@ -17,7 +17,7 @@ use http_body::{Frame, SizeHint};
 use crate::{
     chunk::{self, Chunk},
     offload::{Offloaded, offload},
-    open_file::{OpenFile, Pace, ReadFault},
+    open_file::{Change, OpenFile, Pace, ReadFault},
 };
 
 /// The body of an answer of [`Files`](crate::Files).
@@ -60,7 +60,8 @@ pub(crate) struct Part {
     // position <= end
     position: u64,
     end: u64,
-    reading: Option<Offloaded<Result<Bytes, ReadFault>>>,
+    witness: Witness,
+    reading: Option<Offloaded<(Result<Bytes, ReadFault>, Witness)>>,
 }
 
 impl Body {
@@ -99,7 +100,7 @@ impl Segment {
 impl Part {
     /// The bytes `start..end` of `file`, read as they are asked for.
     pub(crate) fn new(file: Arc<OpenFile>, start: u64, end: u64) -> Self {
-        Self { file, position: start, end: end.max(start), reading: None }
+        Self { file, position: start, end: end.max(start), witness: None, reading: None }
     }
 
     fn len(&self) -> u64 {
@@ -110,20 +111,23 @@ impl Part {
         let chunk = if let Some(reading) = &mut self.reading {
             let result = ready!(reading.poll_result(cx));
             self.reading = None;
-            result.unwrap_or(Err(ReadFault::WouldWait))
+            let (chunk, witness) = result.unwrap_or((Err(ReadFault::WouldWait), None));
+            self.witness = witness;
+            chunk
         } else {
             let len = next_chunk(self.position, self.end, chunk::best_size());
             if len == 0 {
                 return Poll::Ready(None);
             }
-            match read(&self.file, self.position, len, Pace::NoWait) {
+            match read(&self.file, &mut self.witness, self.position, len, Pace::NoWait) {
                 Err(ReadFault::WouldWait) => {
                     let (file, position, end) = (Arc::clone(&self.file), self.position, self.end);
+                    let mut witness = self.witness.take();
                     self.reading = Some(offload(move || {
-                        let chunk = read(&file, position, len, Pace::MayWait);
+                        let chunk = read(&file, &mut witness, position, len, Pace::MayWait);
                         let next = position.saturating_add(len as u64);
                         file.read_ahead(next, READ_AHEAD_BYTES.min(end.saturating_sub(next)));
-                        chunk
+                        (chunk, witness)
                     }));
                     return self.poll_chunk(cx);
                 }
@@ -138,11 +142,32 @@ impl Part {
     }
 }
 
-fn read(file: &OpenFile, position: u64, len: usize, pace: Pace) -> Result<Bytes, ReadFault> {
+/// A piece of the file as it was when its first chunk was read: what a file still holds to which something was appended,
+/// and hardly one that was written anew.
+type Witness = Option<Box<[u8]>>;
+
+fn read(
+    file: &OpenFile,
+    witness: &mut Witness,
+    position: u64,
+    len: usize,
+    pace: Pace,
+) -> Result<Bytes, ReadFault> {
     let mut chunk = Chunk::with_len(len);
     file.read(position, chunk.as_mut(), pace)?;
-    file.check_unchanged()?;
-    Ok(chunk.into_bytes())
+    let begin = |pace| {
+        let mut begin = vec![0; usize::try_from(file.len()).unwrap_or(usize::MAX).min(WITNESS_BYTES)];
+        file.read(0, &mut begin, pace).map(|()| begin.into_boxed_slice())
+    };
+    if witness.is_none() {
+        *witness = Some(begin(pace)?);
+    }
+    match file.change()? {
+        Change::None => Ok(chunk.into_bytes()),
+        Change::Grown if *witness == Some(begin(pace)?) => Ok(chunk.into_bytes()),
+        Change::Shrunk => Err(ReadFault::Shrunk),
+        Change::Grown | Change::Rewritten => Err(ReadFault::Rewritten),
+    }
 }
 
 /// Chunks end at multiples of their size, so that no page is read twice.
@@ -221,6 +246,7 @@ fn io_error(fault: ReadFault) -> io::Error {
     }
 }
 
+const WITNESS_BYTES: usize = 4096;
 // What the system may fetch while a chunk is sent.
 const READ_AHEAD_BYTES: u64 = 512 * 1024;
 

@@ -20,7 +20,7 @@ use crate::error::{Error, OptionFault};
 /// # fn main() -> Result<(), narae_files::Error> {
 /// let files = Files::new("public")
 ///     .cache_rule(CacheRule::new("*.html", "no-cache")?)
-///     .cache_rule(CacheRule::new("assets/**", "public, max-age=31536000, immutable")?);
+///     .cache_rule(CacheRule::new("assets/**", "max-age=31536000, immutable")?);
 /// # drop(files);
 /// # Ok(())
 /// # }
@@ -90,7 +90,7 @@ fn name_of(path: &str) -> &str {
 
 /// Whether a build tool has put a hash of the content into the name: `app.3f2a9c1b.js`, `index-BfX2k9dQ.css`.
 ///
-/// The part before the extension counts, after its last dot or dash: eight hexadecimal digits or more with a letter
+/// Every part of the name after a dot or dash counts, but the first and the extension: eight hexadecimal digits or more with a letter
 /// and a digit among them, or eight to thirty-two letters, digits, `_` with a capital, a small letter and a digit.
 /// Dates and words do not have that form.
 fn has_content_hash(name: &str) -> bool {
@@ -119,7 +119,7 @@ const MATCHING: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
-const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +174,7 @@ mod tests {
             |path: &str, expected: &str| assert_eq!(policy.value_for(path.as_bytes()).unwrap(), expected);
         check("app.js", "max-age=1");
         check("app.css", "max-age=2");
-        check("x/main.0a1b2c3d.css", "public, max-age=31536000, immutable");
+        check("x/main.0a1b2c3d.css", "max-age=31536000, immutable");
         check("main.css", "no-cache");
     }
 

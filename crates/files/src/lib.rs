@@ -7,7 +7,7 @@
 //! let files = Files::new("public")
 //!     .extensions(["html"])
 //!     .not_found("404.html")
-//!     .cache_rule(CacheRule::new("assets/**", "public, max-age=31536000, immutable")?);
+//!     .cache_rule(CacheRule::new("assets/**", "max-age=31536000, immutable")?);
 //! let app: axum::Router = axum::Router::new().fallback_service(files);
 //! # drop(app);
 //! # Ok(())
@@ -106,6 +106,6 @@ mod error;
 pub use body::Body;
 pub use cache_policy::CacheRule;
 pub use error::{Error, FolderFault, OptionFault};
-pub use in_file::InFile;
+pub use in_file::{InFile, MemoryFile};
 pub use path::Dotfiles;
 pub use service::{Files, ResponseFuture};

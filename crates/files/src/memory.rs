@@ -83,12 +83,14 @@ impl Kept {
     }
 
     /// The content in a file too, if it is worth it: made for the second who could use it.
-    pub(crate) fn in_file(&self) -> Option<InFile> {
+    pub(crate) fn in_file(&self, memory: &Memory) -> Option<InFile> {
         let Content::Memory(bytes) = self.representation.content() else { return None };
         if bytes.len() < IN_FILE_BYTES || !self.was_asked.swap(true, Ordering::Relaxed) {
             return None;
         }
-        self.in_file.get_or_init(|| InFile::new(bytes)).clone()
+        self.in_file
+            .get_or_init(|| memory.has_room(bytes.len()).then(|| InFile::new(bytes, &memory.alive)).flatten())
+            .clone()
     }
 
     pub(crate) fn is_fresh(&self, now: Moment, age: Duration) -> bool {
@@ -106,7 +108,10 @@ impl Kept {
 }
 
 pub(crate) struct Memory {
-    cache: Cache<Box<Key>, Arc<Kept>, Weights>,
+    cache: Cache<Box<Key>, Value, Weights>,
+    /// Files that did not become smaller, in the state that was tried.
+    incompressible: Cache<Box<[u8]>, Stamp>,
+    compressing: AtomicUsize,
     capacity: usize,
     /// Bytes of contents, kept or on their way to a peer.
     alive: Arc<AtomicUsize>,
@@ -129,6 +134,8 @@ impl Memory {
         };
         Self {
             cache,
+            incompressible: Cache::new(MOST_INCOMPRESSIBLE),
+            compressing: AtomicUsize::new(0),
             capacity,
             alive: Arc::default(),
             turns: [const { Mutex::new(()) }; TURNS],
@@ -153,23 +160,62 @@ impl Memory {
         Bytes::from_owner(Counted { bytes, alive: Arc::clone(&self.alive) })
     }
 
-    pub(crate) fn find(&self, path: &[u8], accepted: Accepted) -> Option<Arc<Kept>> {
-        self.cache.get(&Asked { path, accepted })
+    pub(crate) fn find(&self, path: &[u8], form: Form) -> Option<Arc<Kept>> {
+        match self.cache.get(&Asked { path, slot: form.slot() })? {
+            Value::Kept(kept) => Some(kept),
+            Value::Chosen { .. } => None,
+        }
     }
 
-    pub(crate) fn keep(&self, path: &[u8], accepted: Accepted, kept: Arc<Kept>) {
-        self.cache.insert(Box::new(Key { path: path.into(), accepted }), kept);
+    pub(crate) fn keep(&self, path: &[u8], form: Form, kept: Arc<Kept>) {
+        self.insert(path, form.slot(), Value::Kept(kept));
     }
 
-    pub(crate) fn forget(&self, path: &[u8], accepted: Accepted) {
-        self.cache.remove(&Asked { path, accepted });
+    /// The form that was chosen for `accepted` at most `age` ago.
+    pub(crate) fn chosen(&self, path: &[u8], accepted: Accepted, now: Moment, age: Duration) -> Option<Form> {
+        match self.cache.get(&Asked { path, slot: chosen_slot(accepted) })? {
+            Value::Chosen { form, at } => now.is_within(age, at).then_some(form),
+            Value::Kept(_) => None,
+        }
+    }
+
+    pub(crate) fn choose(&self, path: &[u8], accepted: Accepted, form: Form, at: Moment) {
+        self.insert(path, chosen_slot(accepted), Value::Chosen { form, at });
+    }
+
+    fn insert(&self, path: &[u8], slot: u8, value: Value) {
+        self.cache.insert(Box::new(Key { path: path.into(), slot }), value);
+    }
+
+    /// Whether this state of the file at `path` did not become smaller.
+    pub(crate) fn is_incompressible(&self, path: &[u8], stamp: &Stamp) -> bool {
+        self.incompressible.get(path).is_some_and(|known| known == *stamp)
+    }
+
+    pub(crate) fn note_incompressible(&self, path: &[u8], stamp: Stamp) {
+        self.incompressible.insert(path.into(), stamp);
+    }
+
+    /// A place among those who compress or wait for it; `None` when there are many, who must not take all threads.
+    pub(crate) fn place_to_compress(&self) -> Option<Place<'_>> {
+        let place = Place(&self.compressing);
+        (self.compressing.fetch_add(1, Ordering::Relaxed) < MOST_COMPRESSING).then_some(place)
     }
 
     /// Waits until nobody else compresses the same file, so that it is done once. Not for an event loop.
-    pub(crate) fn take_turn(&self, path: &[u8], accepted: Accepted) -> MutexGuard<'_, ()> {
-        let number = self.hasher.hash_one(Asked { path, accepted });
+    pub(crate) fn take_turn(&self, path: &[u8], form: Form) -> MutexGuard<'_, ()> {
+        let number = self.hasher.hash_one(Asked { path, slot: form.slot() });
         let place = usize::try_from(number % TURNS as u64).unwrap_or_default();
         self.turns[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held while compressing.
+pub(crate) struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -179,42 +225,71 @@ impl std::fmt::Debug for Memory {
     }
 }
 
+/// In which form a file is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Plain,
+    Coded(Coding),
+}
+
+impl Form {
+    fn slot(self) -> u8 {
+        match self {
+            Self::Plain => 0,
+            Self::Coded(coding) => coding as u8,
+        }
+    }
+}
+
+/// Where the form for those who accept this stands.
+fn chosen_slot(accepted: Accepted) -> u8 {
+    0x80 | accepted.code()
+}
+
+/// A representation in one form, or which form answers a list of accepted codings.
+#[derive(Debug, Clone)]
+enum Value {
+    Kept(Arc<Kept>),
+    Chosen { form: Form, at: Moment },
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     path: Box<[u8]>,
-    accepted: Accepted,
+    slot: u8,
 }
 
 /// A [`Key`] that is not owned.
 struct Asked<'a> {
     path: &'a [u8],
-    accepted: Accepted,
+    slot: u8,
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Asked { path: &self.path, accepted: self.accepted }.hash(state);
+        Asked { path: &self.path, slot: self.slot }.hash(state);
     }
 }
 
 impl Hash for Asked<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.path);
-        state.write_u8(self.accepted.code());
+        state.write_u8(self.slot);
     }
 }
 
 impl Equivalent<Box<Key>> for Asked<'_> {
     fn equivalent(&self, key: &Box<Key>) -> bool {
-        *self.path == *key.path && self.accepted == key.accepted
+        *self.path == *key.path && self.slot == key.slot
     }
 }
 
 #[derive(Debug, Clone)]
 struct Weights;
 
-impl Weighter<Box<Key>, Arc<Kept>> for Weights {
-    fn weight(&self, key: &Box<Key>, kept: &Arc<Kept>) -> u64 {
+impl Weighter<Box<Key>, Value> for Weights {
+    fn weight(&self, key: &Box<Key>, value: &Value) -> u64 {
+        let Value::Kept(kept) = value else { return (key.path.len() + CHOSEN_BYTES) as u64 };
         let content = match kept.representation.content() {
             Content::Memory(bytes) if bytes.len() < IN_FILE_BYTES => bytes.len(),
             // In a memory file too, or soon.
@@ -245,6 +320,10 @@ impl Drop for Counted {
 
 // What a kept file costs besides its content and path, measured: header fields, validators, the table's row.
 const OVERHEAD_BYTES: usize = 1300;
+const CHOSEN_BYTES: usize = 150;
+const MOST_INCOMPRESSIBLE: usize = 1000;
+// Of the 512 threads for blocking work.
+const MOST_COMPRESSING: usize = 32;
 // For the first size of the table only.
 const EXPECTED_BYTES: usize = 16 * 1024;
 // Each has an equal part of the bytes, and must have room for the largest file several times.
@@ -254,8 +333,7 @@ const LARGEST_PART: usize = 16;
 // Kept whatever slow peers hold: they can hold as much as one chunk of a large file.
 const ALWAYS_BYTES: usize = 64 * 1024;
 const TURNS: usize = 16;
-// Each memory file is an open descriptor, so small contents have none: at most a thousand in the memory of the default
-// size.
+// Each memory file is an open descriptor, so small contents have none.
 const IN_FILE_BYTES: usize = 32 * 1024;
 
 #[cfg(test)]
@@ -282,17 +360,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_under_its_path_and_codings_alone() {
+    fn what_is_kept_is_found_under_its_path_and_form_alone() {
+        let memory = Memory::new(1 << 20);
+        memory.keep(b"a", Form::Plain, kept(&memory, 10));
+        assert!(memory.find(b"a", Form::Plain).is_some());
+        assert!(memory.find(b"a", Form::Coded(Coding::Brotli)).is_none());
+        assert!(memory.find(b"b", Form::Plain).is_none());
+    }
+
+    #[test]
+    fn a_choice_holds_for_one_list_of_codings_and_for_a_while() {
         let memory = Memory::new(1 << 20);
         let mut headers = http::HeaderMap::new();
         headers.insert("accept-encoding", HeaderValue::from_static("br"));
         let br = Accepted::of(&headers);
-        memory.keep(b"a", Accepted::IDENTITY, kept(&memory, 10));
-        assert!(memory.find(b"a", Accepted::IDENTITY).is_some());
-        assert!(memory.find(b"a", br).is_none());
-        assert!(memory.find(b"b", Accepted::IDENTITY).is_none());
-        memory.forget(b"a", Accepted::IDENTITY);
-        assert!(memory.find(b"a", Accepted::IDENTITY).is_none());
+        headers.insert("accept-encoding", HeaderValue::from_static("br, gzip"));
+        let both = Accepted::of(&headers);
+        let form = Form::Coded(Coding::Brotli);
+        memory.choose(b"a", br, form, Moment(0));
+        let second = Duration::from_secs(1);
+        assert_eq!(memory.chosen(b"a", br, Moment(999), second), Some(form));
+        assert_eq!(memory.chosen(b"a", br, Moment(1000), second), None);
+        assert_eq!(memory.chosen(b"a", br, Moment(1000), Duration::MAX), Some(form));
+        assert_eq!(memory.chosen(b"a", both, Moment(0), second), None);
+        assert!(memory.find(b"a", form).is_none());
+    }
+
+    #[test]
+    fn a_few_may_compress_at_once() {
+        let memory = Memory::new(1 << 20);
+        let places: Vec<_> = (0..MOST_COMPRESSING).map(|_| memory.place_to_compress().unwrap()).collect();
+        assert!(memory.place_to_compress().is_none());
+        assert!(memory.place_to_compress().is_none());
+        drop(places);
+        assert!(memory.place_to_compress().is_some());
     }
 
     #[test]
@@ -300,7 +401,7 @@ mod tests {
         let capacity = 1 << 20;
         let memory = Memory::new(capacity);
         for number in 0..10_000_u32 {
-            memory.keep(&number.to_le_bytes(), Accepted::IDENTITY, kept(&memory, 1000));
+            memory.keep(&number.to_le_bytes(), Form::Plain, kept(&memory, 1000));
             assert!(memory.alive.load(Ordering::Relaxed) <= capacity, "{number}");
         }
         assert!(memory.alive.load(Ordering::Relaxed) > capacity / 8);

@@ -9,7 +9,8 @@ use std::{
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
-/// Work on a blocking thread of the runtime. Dropping it does not stop the work; its result is thrown away.
+/// Work on a blocking thread of the runtime. Dropping it forgets work that has not begun; what has begun goes on to its
+/// end, and its result is thrown away.
 #[derive(Debug)]
 pub(crate) enum Offloaded<T> {
     Running(JoinHandle<T>),
@@ -21,6 +22,14 @@ pub(crate) fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     match Handle::try_current() {
         Ok(runtime) => Offloaded::Running(runtime.spawn_blocking(work)),
         Err(_) => Offloaded::Done(Some(work())),
+    }
+}
+
+impl<T> Drop for Offloaded<T> {
+    fn drop(&mut self) {
+        if let Self::Running(work) = self {
+            work.abort();
+        }
     }
 }
 

@@ -5,10 +5,11 @@
 //! may; must not know HTTP or threads.
 
 use std::{
+    cmp::Ordering,
     io::IoSliceMut,
     num::NonZeroU64,
     os::fd::OwnedFd,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use rustix::{
@@ -62,6 +63,16 @@ pub(crate) struct OpenFile {
     stamp: Stamp,
     /// The file lives in memory (tmpfs, ramfs), so a plain read does not wait for a disk.
     in_memory: AtomicBool,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    /// Appended to, or written anew and longer.
+    Grown,
+    Shrunk,
+    Rewritten,
 }
 
 /// Why a read gave no bytes.
@@ -153,19 +164,15 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Whether what was read since the file was opened belongs to one state of it.
-    ///
-    /// A file that only grew is taken for one that is appended to, such as a log: the bytes before its old end
-    /// are the old ones. (Links and permissions may change: no byte does with them.)
-    pub(crate) fn check_unchanged(&self) -> Result<(), ReadFault> {
+    /// What happened to the content since the file was opened. (Links and permissions may change: no byte does.)
+    pub(crate) fn change(&self) -> Result<Change, ReadFault> {
         let now = fstat(&self.fd).and_then(|stat| Stamp::new(&stat)).map_err(ReadFault::Failed)?;
-        match () {
-            () if now.len < self.stamp.len => Err(ReadFault::Shrunk),
-            () if now.len == self.stamp.len && now.modified != self.stamp.modified => {
-                Err(ReadFault::Rewritten)
-            }
-            () => Ok(()),
-        }
+        Ok(match now.len.cmp(&self.stamp.len) {
+            Ordering::Less => Change::Shrunk,
+            Ordering::Greater => Change::Grown,
+            Ordering::Equal if now.modified != self.stamp.modified => Change::Rewritten,
+            Ordering::Equal => Change::None,
+        })
     }
 
     /// Asks the system to fetch what comes next, without waiting for it.
@@ -175,7 +182,7 @@ impl OpenFile {
     }
 
     fn read_some(&self, buffer: &mut [u8], position: u64, pace: Pace) -> Result<usize, ReadFault> {
-        if pace == Pace::MayWait || self.in_memory.load(Ordering::Relaxed) {
+        if pace == Pace::MayWait || self.in_memory.load(Relaxed) {
             return pread(&self.fd, buffer, position).map_err(ReadFault::Failed);
         }
         match preadv2(&self.fd, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT) {
@@ -186,7 +193,7 @@ impl OpenFile {
                 if !self.is_in_memory() {
                     return Err(ReadFault::WouldWait);
                 }
-                self.in_memory.store(true, Ordering::Relaxed);
+                self.in_memory.store(true, Relaxed);
                 pread(&self.fd, buffer, position).map_err(ReadFault::Failed)
             }
             Err(errno) => Err(ReadFault::Failed(errno)),

@@ -28,6 +28,8 @@ pub(crate) struct Root {
 pub(crate) enum Missed {
     /// Only at [`Pace::NoWait`]: ask again where waiting is allowed.
     WouldWait,
+    /// The file changed while it was read: look again.
+    Unsteady,
     Refused(Refusal),
 }
 

@@ -13,8 +13,8 @@ use crate::{
     accept_encoding::{Accepted, Coding},
     compress::compress,
     content_type,
-    memory::{How, Kept, Memory, Moment, Origin},
-    open_file::{OpenFile, Opened, Pace, ReadFault, Stamp},
+    memory::{Form, How, Kept, Memory, Moment, Origin},
+    open_file::{Change, OpenFile, Opened, Pace, ReadFault, Stamp},
     options::Options,
     refusal::Refusal,
     representation::{Content, Named, Representation},
@@ -51,93 +51,111 @@ struct Source {
 impl Selector<'_> {
     /// Selects what is at the clean path `path`.
     pub(crate) fn find(&self, path: &[u8]) -> Result<Found, Missed> {
-        if let Some(kept) = self.fresh(path, self.accepted) {
-            return Ok(Found::File(kept));
-        }
-        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let varies = self.options.negotiates_encoding() && content_type::is_compressible(name);
-        let accepted = if varies { self.accepted } else { Accepted::IDENTITY };
-        if accepted != self.accepted
-            && let Some(kept) = self.fresh(path, accepted)
+        if let Some(form) = self.known_form(path, self.options.revalidate_after)
+            && let Some(kept) = self.kept(path, form)
+            && self.is_fresh(&kept)
         {
-            // The next who accepts the same need not find out that it makes no difference here.
-            if let Some(memory) = self.memory {
-                memory.keep(path, self.accepted, Arc::clone(&kept));
-            }
             return Ok(Found::File(kept));
         }
-        let kept = self.memory.and_then(|memory| memory.find(path, accepted));
+        let mut care = Care::Strict;
         for _ in 1..READ_TRIES {
-            match self.look(path, name, varies, accepted, kept.as_ref()) {
+            match self.look(path, care) {
                 // Somebody writes to it; the next look may find it finished.
-                Err(Missed::Refused(Refusal::TryLater)) => {}
+                Err(Missed::Unsteady) => {}
                 decided => return decided,
             }
         }
-        self.look(path, name, varies, accepted, kept.as_ref())
+        care = Care::TakesGrowth;
+        match self.look(path, care) {
+            Err(Missed::Unsteady) => Err(Refusal::TryLater.into()),
+            decided => decided,
+        }
     }
 
-    /// What is kept, and need not be looked at.
-    fn fresh(&self, path: &[u8], accepted: Accepted) -> Option<Arc<Kept>> {
-        let kept = self.memory?.find(path, accepted)?;
-        kept.is_fresh(self.now, self.options.revalidate_after).then_some(kept)
+    /// The form that was chosen at most `age` ago for those who accept the same.
+    fn known_form(&self, path: &[u8], age: Duration) -> Option<Form> {
+        match self.accepted {
+            Accepted::IDENTITY => Some(Form::Plain),
+            accepted => self.memory?.chosen(path, accepted, self.now, age),
+        }
+    }
+
+    fn kept(&self, path: &[u8], form: Form) -> Option<Arc<Kept>> {
+        self.memory?.find(path, form)
+    }
+
+    fn is_fresh(&self, kept: &Kept) -> bool {
+        kept.is_fresh(self.now, self.options.revalidate_after)
     }
 
     /// Looks at the files, and keeps what is worth it.
-    fn look(
-        &self,
-        path: &[u8],
-        name: &[u8],
-        varies: bool,
-        accepted: Accepted,
-        kept: Option<&Arc<Kept>>,
-    ) -> Result<Found, Missed> {
-        let opened = self.root.open_beneath(path, self.pace);
-        let original = match opened {
+    fn look(&self, path: &[u8], care: Care) -> Result<Found, Missed> {
+        let original = match self.root.open_beneath(path, self.pace) {
             Ok(Opened::File(file)) => file,
-            other => {
-                if let (Some(_), Some(memory)) = (kept, self.memory)
-                    && !matches!(other, Err(Missed::WouldWait))
-                {
-                    memory.forget(path, accepted);
-                }
-                return match other? {
-                    Opened::Folder(_) => Ok(Found::Folder),
-                    Opened::File(_) | Opened::Other => Err(Refusal::NotFound.into()),
-                };
+            Ok(Opened::Folder(_)) => return Ok(Found::Folder),
+            Ok(Opened::Other) => return Err(Refusal::NotFound.into()),
+            // There is no descriptor to look with: what is kept is the best that is known.
+            Err(Missed::Refused(Refusal::TryLater)) => {
+                let kept = self.known_form(path, Duration::MAX).and_then(|form| self.kept(path, form));
+                return kept.map(Found::File).ok_or(Refusal::TryLater.into());
             }
+            Err(missed) => return Err(missed),
         };
-        let source = self.choose(path, original, accepted)?;
-        if let Some(kept) = kept
-            && kept.is_proved_by(&source.origin)
-        {
-            kept.prove(self.now);
-            return Ok(Found::File(Arc::clone(kept)));
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let varies = self.options.negotiates_encoding() && content_type::is_compressible(name);
+        let accepted = if varies { self.accepted } else { Accepted::IDENTITY };
+        let mut source = self.choose(path, original, accepted)?;
+        if let Some(kept) = self.proved(path, &source) {
+            return Ok(Found::File(kept));
         }
-        let _turn = match (source.origin.how, self.memory) {
-            (How::Compressed(_), _) if self.pace == Pace::NoWait => return Err(Missed::WouldWait),
-            (How::Compressed(_), Some(memory)) => {
-                let turn = memory.take_turn(path, accepted);
+        let mut place = None;
+        if let (How::Compressed(_), Some(memory)) = (source.origin.how, self.memory) {
+            if self.pace == Pace::NoWait {
+                return Err(Missed::WouldWait);
+            }
+            place = memory.place_to_compress();
+            if place.is_none() {
+                source = source.uncompressed();
+            }
+        }
+        let _turn = match (&place, self.memory) {
+            (Some(_), Some(memory)) => {
+                let turn = memory.take_turn(path, source.form());
                 // Somebody may have done it while this waited.
-                if let Some(kept) = memory.find(path, accepted)
-                    && kept.is_proved_by(&source.origin)
-                {
+                if let Some(kept) = self.proved(path, &source) {
                     return Ok(Found::File(kept));
                 }
                 Some(turn)
             }
             _ => None,
         };
-        let origin = source.origin;
-        let representation = self.represent(source, path, name, varies)?;
+        let (origin, form) = (source.origin, source.form());
+        let Some(representation) = self.represent(source, path, name, varies, care)? else {
+            // Not worth compressing, and that is known now.
+            return self.look(path, care);
+        };
         let is_in_memory = matches!(representation.content(), Content::Memory(_));
         let made = Arc::new(Kept::new(representation, origin, self.now));
         if let Some(memory) = self.memory
             && is_in_memory
         {
-            memory.keep(path, accepted, Arc::clone(&made));
+            memory.keep(path, form, Arc::clone(&made));
         }
         Ok(Found::File(made))
+    }
+
+    /// What is kept, if the source shows that it is right; and that this is the form for those who accept the same.
+    fn proved(&self, path: &[u8], source: &Source) -> Option<Arc<Kept>> {
+        let (memory, form) = (self.memory?, source.form());
+        if self.accepted != Accepted::IDENTITY {
+            memory.choose(path, self.accepted, form, self.now);
+        }
+        let kept = memory.find(path, form)?;
+        if kept.is_proved_by(&source.origin) {
+            kept.prove(self.now);
+            return Some(kept);
+        }
+        (kept.origin == source.origin && self.is_fresh(&kept)).then_some(kept)
     }
 
     /// What somebody compressed beforehand goes before what would be compressed now; both go by the peer's wishes.
@@ -151,7 +169,7 @@ impl Selector<'_> {
                 }
             }
         }
-        let coding = accepted.codings().next().filter(|_| self.is_worth_compressing(original.len()));
+        let coding = accepted.codings().next().filter(|_| self.is_worth_compressing(path, &stamp));
         let how = coding.map_or(How::Plain, How::Compressed);
         Ok(Source { file: original, coding, origin: Origin { original: stamp, how } })
     }
@@ -166,74 +184,106 @@ impl Selector<'_> {
                 Ok((age >= -SIBLING_TOLERANCE && file.len() > 0).then_some(file))
             }
             Ok(_) | Err(Missed::Refused(_)) => Ok(None),
-            Err(Missed::WouldWait) => Err(Missed::WouldWait),
+            Err(missed) => Err(missed),
         }
     }
 
-    fn is_worth_compressing(&self, len: u64) -> bool {
-        let most = self.memory.map_or(0, |memory| memory.largest() * COMPRESSED_PART) as u64;
-        self.options.compresses() && (COMPRESSED_LEAST..=most).contains(&len)
+    fn is_worth_compressing(&self, path: &[u8], stamp: &Stamp) -> bool {
+        let Some(memory) = self.memory.filter(|_| self.options.compresses()) else { return false };
+        let most = (memory.largest() * COMPRESSED_PART) as u64;
+        (COMPRESSED_LEAST..=most).contains(&stamp.len)
+            && has_room(memory, stamp.len)
+            && !memory.is_incompressible(path, stamp)
     }
 
+    /// `None`: it was to be compressed, and is not worth it.
     fn represent(
         &self,
         source: Source,
         path: &[u8],
         name: &[u8],
         varies: bool,
-    ) -> Result<Representation, Missed> {
+        care: Care,
+    ) -> Result<Option<Representation>, Missed> {
         let Source { file, coding, origin } = source;
         let stamp = file.stamp();
-        let (content, coding) = match (origin.how, self.memory) {
-            (How::Compressed(coding), Some(memory)) => {
-                let plain = self.read(&file)?;
-                match compress(&plain, coding) {
-                    Some(small) => (Content::Memory(memory.count(small)), Some(coding)),
-                    None => (self.content(file, Some(plain))?, None),
+        let content = match (origin.how, self.memory) {
+            (How::Compressed(coding), Some(memory)) => match compress(&self.read(&file, care)?, coding) {
+                Some(small) => Content::Memory(memory.count(small)),
+                None => {
+                    memory.note_incompressible(path, stamp);
+                    return Ok(None);
                 }
-            }
-            _ => (self.content(file, None)?, coding),
+            },
+            _ => self.content(file, care)?,
         };
         let wanted =
             validators::Wanted { etag: self.options.etag, last_modified: self.options.last_modified };
-        let validators = Validators::new(stamp.len, stamp.modified, coding, SystemTime::now(), wanted);
+        let encoded = coding.map(|coding| (coding, content.len()));
+        let validators = Validators::new(stamp.len, stamp.modified, encoded, SystemTime::now(), wanted);
         let named = Named {
             media_type: content_type::of(name),
             varies,
             cache_control: self.options.cache_policy.value_for(path),
         };
-        Ok(Representation::new(content, coding, validators, named, self.options))
+        Ok(Some(Representation::new(content, coding, validators, named, self.options)))
     }
 
     /// The content in memory, if it is small enough; else the file, to be read while it is sent.
-    fn content(&self, file: OpenFile, read: Option<Vec<u8>>) -> Result<Content, Missed> {
-        let memory =
-            self.memory.filter(|memory| memory.has_room(file.len().try_into().unwrap_or(usize::MAX)));
-        match memory {
-            Some(memory) if file.len() <= memory.largest() as u64 => {
-                let bytes = match read {
-                    Some(bytes) => bytes,
-                    None => self.read(&file)?,
-                };
-                Ok(Content::Memory(memory.count(bytes)))
+    fn content(&self, file: OpenFile, care: Care) -> Result<Content, Missed> {
+        match self.memory {
+            Some(memory) if file.len() <= memory.largest() as u64 && has_room(memory, file.len()) => {
+                Ok(Content::Memory(memory.count(self.read(&file, care)?)))
             }
             _ => Ok(Content::File(Arc::new(file))),
         }
     }
 
     /// The whole file, all of one state.
-    fn read(&self, file: &OpenFile) -> Result<Vec<u8>, Missed> {
-        let mut bytes = vec![0; file.len().try_into().map_err(|_| Refusal::FileSystemFailed)?];
-        let read = file.read(0, &mut bytes, self.pace).and_then(|()| file.check_unchanged());
-        read.map(|()| bytes).map_err(Missed::from)
+    fn read(&self, file: &OpenFile, care: Care) -> Result<Vec<u8>, Missed> {
+        let read = || {
+            let mut bytes = vec![0; file.len().try_into().map_err(|_| Refusal::FileSystemFailed)?];
+            file.read(0, &mut bytes, self.pace)?;
+            Ok::<_, Missed>(bytes)
+        };
+        let bytes = read()?;
+        match file.change()? {
+            Change::None => Ok(bytes),
+            // Appended to all the time, such as a log: the bytes before are the same when they are read again.
+            Change::Grown if care == Care::TakesGrowth && read()? == bytes => Ok(bytes),
+            Change::Grown | Change::Shrunk | Change::Rewritten => Err(Missed::Unsteady),
+        }
     }
+}
+
+/// Whether what changes under the reader's eyes is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    Strict,
+    /// A file that only became longer may be sent at its old length.
+    TakesGrowth,
+}
+
+impl Source {
+    fn form(&self) -> Form {
+        self.coding.map_or(Form::Plain, Form::Coded)
+    }
+
+    fn uncompressed(self) -> Self {
+        let origin = Origin { how: How::Plain, ..self.origin };
+        Self { coding: None, origin, ..self }
+    }
+}
+
+fn has_room(memory: &Memory, len: u64) -> bool {
+    memory.has_room(usize::try_from(len).unwrap_or(usize::MAX))
 }
 
 impl From<ReadFault> for Missed {
     fn from(fault: ReadFault) -> Self {
         match fault {
             ReadFault::WouldWait => Self::WouldWait,
-            ReadFault::Shrunk | ReadFault::Rewritten => Self::Refused(Refusal::TryLater),
+            ReadFault::Shrunk | ReadFault::Rewritten => Self::Unsteady,
             ReadFault::Failed(errno) => {
                 tracing::error!("static files: cannot read an open file: {errno}");
                 Self::Refused(Refusal::FileSystemFailed)

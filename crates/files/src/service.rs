@@ -175,7 +175,7 @@ impl Files {
     }
 
     /// Whether files whose name holds a hash of their content, as build tools write it, get
-    /// `public, max-age=31536000, immutable` (RFC 8246). Default: `false`.
+    /// `max-age=31536000, immutable` (RFC 8246). Default: `false`.
     ///
     /// Such a name is `app.3f2a9c1b.js` or `index-BfX2k9dQ.css`: between its first dot or dash and its extension there
     /// is a part of at least eight hexadecimal digits, with letters and digits, or of at least eight letters and digits
@@ -320,7 +320,7 @@ impl Future for ResponseFuture {
         let state = &mut self.get_mut().state;
         if let State::Waiting(work) = state {
             let answered = ready!(work.poll_result(cx)).and_then(Result::ok);
-            // Nothing comes back only when the runtime shuts down.
+            // Nothing comes back only when the runtime shuts down, or the work panicked.
             let response = answered.unwrap_or_else(|| Refusal::TryLater.into_response(false));
             *state = State::Ready(Some(response));
         }

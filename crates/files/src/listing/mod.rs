@@ -7,15 +7,20 @@ mod json;
 mod page;
 mod read;
 
-use std::os::fd::OwnedFd;
+use std::{
+    os::fd::OwnedFd,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
 
 use crate::{
+    accept_encoding,
     body::Body,
     open_file::Modified,
     options::Options,
+    refusal::Refusal,
     representation::NOSNIFF,
     root::{Missed, Root},
 };
@@ -62,12 +67,10 @@ pub(crate) fn answer(
     path: &[u8],
     asked: &Parts,
 ) -> Result<Response<Body>, Missed> {
+    let Some(_place) = place() else { return Err(Refusal::TryLater.into()) };
     let order = Order::of(asked.uri.query().unwrap_or_default());
-    let mut entries = read::entries(root, folder, path, options.dotfiles)?;
-    order.sort(&mut entries);
-    let left_out = entries.len().saturating_sub(MOST_ENTRIES);
-    entries.truncate(MOST_ENTRIES);
-    let listing = Listing { entries, left_out };
+    let mut listing = read::listing(root, folder, path, options.dotfiles, MOST_ENTRIES)?;
+    order.sort(&mut listing.entries);
     let (media_type, text) = match wants_json(&asked.headers) {
         true => (JSON, json::text(&listing)),
         false => (HTML, page::text(&listing, path, order)),
@@ -79,15 +82,50 @@ pub(crate) fn answer(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    let body = if asked.method == Method::HEAD {
-        Body::empty()
-    } else {
-        Body::whole(Bytes::from(text.into_bytes()))
-    };
+    let body = if asked.method == Method::HEAD { Body::empty() } else { Body::whole(held(text)?) };
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     Ok(response)
 }
+
+/// Held while a folder is read and its page made, by few at a time: it takes a processor. `None`: enough do so.
+struct Place;
+
+fn place() -> Option<Place> {
+    let place = Place;
+    (AT_WORK.fetch_add(1, Ordering::Relaxed) < MOST_AT_WORK).then_some(place)
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A page, counted until it is sent: slow peers must not hold any number of them.
+struct Page(Vec<u8>);
+
+fn held(text: String) -> Result<Bytes, Refusal> {
+    let page = Page(text.into_bytes());
+    let before = HELD.fetch_add(page.0.len(), Ordering::Relaxed);
+    if before > MOST_HELD { Err(Refusal::TryLater) } else { Ok(Bytes::from_owner(page)) }
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0.len(), Ordering::Relaxed);
+    }
+}
+
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of pages on their way.
+static HELD: AtomicUsize = AtomicUsize::new(0);
 
 impl Order {
     /// What the query does not say, or says in other words, is by name from A to Z.
@@ -136,12 +174,13 @@ fn wants_json(headers: &HeaderMap) -> bool {
         for element in String::from_utf8_lossy(line.as_bytes()).split(',') {
             let mut parts = element.split(';').map(str::trim);
             let range = parts.next().unwrap_or_default();
-            let weight = parts
-                .find_map(|parameter| parameter.strip_prefix("q="))
-                .map_or(Some(1.0), |weight| weight.parse::<f32>().ok())
-                .unwrap_or(0.0);
+            // Other parameters may stand before the weight (RFC 9110 §12.5.1).
+            let is_weight = |parameter: &&str| parameter.starts_with(['q', 'Q']);
+            let weight =
+                parts.find(is_weight).map_or(Some(1000), |weight| accept_encoding::weight(weight.as_bytes()));
+            let Some(weight) = weight else { continue };
             // The more exact range counts; each kind of page is named exactly, by its group, or by `*/*`.
-            let note = |slot: &mut Option<(u8, f32)>, exact: &str, group: &str| {
+            let note = |slot: &mut Option<(u8, u16)>, exact: &str, group: &str| {
                 let exactness = match range {
                     _ if range.eq_ignore_ascii_case(exact) => 3,
                     _ if range.eq_ignore_ascii_case(group) => 2,
@@ -156,7 +195,7 @@ fn wants_json(headers: &HeaderMap) -> bool {
             note(&mut html, "text/html", "text/*");
         }
     }
-    let weight = |slot: Option<(u8, f32)>| slot.map_or(0.0, |(_, weight)| weight);
+    let weight = |slot: Option<(u8, u16)>| slot.map_or(0, |(_, weight)| weight);
     weight(json) > weight(html)
 }
 
@@ -168,6 +207,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 // More rows help nobody and cost memory.
 const MOST_ENTRIES: usize = 10_000;
+// Two seconds of a processor for ten thousand rows are gone soon; more at once would take all of them.
+const MOST_AT_WORK: usize = 4;
+const MOST_HELD: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::Entry;
+use super::{Entry, Listing};
 use crate::{
     open_file::{Modified, Opened, Pace},
     path::Dotfiles,
@@ -18,12 +18,14 @@ use crate::{
     root::{Missed, Root, refusal_for},
 };
 
-pub(super) fn entries(
+/// The first `most` by name, folders before files; how many more there are is known from their names alone.
+pub(super) fn listing(
     root: &Root,
     folder: &OwnedFd,
     path: &[u8],
     dotfiles: Dotfiles,
-) -> Result<Vec<Entry>, Missed> {
+    most: usize,
+) -> Result<Listing, Missed> {
     let failed = |errno: Errno| {
         // A folder whose names may be read but that may not be entered is not found either: no request reaches what is
         // in it.
@@ -33,19 +35,27 @@ pub(super) fn entries(
         }
         Missed::Refused(refusal)
     };
-    let names = Dir::read_from(folder).map_err(failed)?;
-    let mut entries = Vec::new();
-    for name in names {
-        let name = name.map_err(failed)?;
-        let bytes = name.file_name().to_bytes();
-        let is_hidden = bytes.starts_with(b".") && dotfiles != Dotfiles::Allow;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_bytes();
+        let is_hidden = name.starts_with(b".") && dotfiles != Dotfiles::Allow;
         // No request can name a file with a backslash (`path`).
-        if matches!(bytes, b"." | b"..") || is_hidden || bytes.contains(&b'\\') {
+        if matches!(name, b"." | b"..") || is_hidden || name.contains(&b'\\') {
             continue;
         }
-        entries.extend(entry(root, folder.as_fd(), path, bytes));
+        names.push((entry.file_type() != FileType::Directory, name.to_vec()));
+        if names.len() == MOST_NAMES {
+            break;
+        }
     }
-    Ok(entries)
+    let left_out = names.len().saturating_sub(most);
+    if left_out > 0 {
+        names.sort_unstable();
+        names.truncate(most);
+    }
+    let entries = names.iter().filter_map(|(_, name)| entry(root, folder.as_fd(), path, name)).collect();
+    Ok(Listing { entries, left_out })
 }
 
 /// `None`: gone by now, or nothing that would be sent.
@@ -82,3 +92,6 @@ fn linked(root: &Root, path: &[u8], name: &[u8]) -> Option<Entry> {
         Opened::Other => None,
     }
 }
+
+// A folder that holds more is not meant to be looked at.
+const MOST_NAMES: usize = 200_000;

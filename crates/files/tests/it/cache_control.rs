@@ -22,7 +22,7 @@ async fn rules_go_by_path_and_name_and_the_rest_gets_the_rest() {
         ("/docs/page.html", "no-store"),
         ("/nums.txt", "max-age=60"),
         ("/assets/app.js", "max-age=60"),
-        ("/assets/app.3f2a9c1b.js", "public, max-age=31536000, immutable"),
+        ("/assets/app.3f2a9c1b.js", "max-age=31536000, immutable"),
     ] {
         let answer = check(files.clone(), get(target)).await;
         assert_eq!(answer.header("cache-control"), Some(expected), "{target}");

@@ -103,6 +103,17 @@ async fn a_large_file_that_is_rewritten_while_it_is_sent_breaks_the_body() {
 }
 
 #[tokio::test]
+async fn a_large_file_that_is_rewritten_longer_is_no_log_that_grew() {
+    let site = Site::new();
+    let path = site.file("rewritten.bin", &pattern(LARGE));
+    let mut body = site.files().oneshot(get("/rewritten.bin").body(()).unwrap()).await.unwrap().into_body();
+    next_chunk(&mut body).await.unwrap().unwrap();
+    fs::write(path, vec![0; LARGE + 100_000]).unwrap();
+    let error = next_chunk(&mut body).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+}
+
+#[tokio::test]
 async fn a_large_file_that_is_removed_while_it_is_sent_arrives_whole() {
     let site = Site::new();
     let path = site.file("removed.bin", &pattern(LARGE));

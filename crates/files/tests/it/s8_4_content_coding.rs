@@ -211,16 +211,43 @@ async fn a_changed_file_is_compressed_anew() {
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_get_the_same_bytes() {
+async fn several_ranges_of_a_coded_form_get_the_whole() {
     let (_site, files) = site().files_kept();
-    let asked: Vec<_> = (0..64)
+    let several = |accepted: &'static str| {
+        let request = get("/app.js").header("accept-encoding", accepted).header("range", "bytes=0-1,5-6");
+        check(files.clone(), request)
+    };
+    let answer = several("br").await;
+    assert_eq!((answer.status, answer.header("content-encoding")), (StatusCode::OK, Some("br")));
+    assert_eq!(decoded(&answer), text());
+    assert_eq!(several("").await.status, StatusCode::PARTIAL_CONTENT);
+}
+
+#[tokio::test]
+async fn all_who_get_one_form_get_one_copy_of_it() {
+    let (_site, files) = site().files_kept();
+    let first = accepting(&files, "/app.js", "br").await;
+    // The files are gone: only what is kept can answer.
+    let files = files.revalidate_after(Duration::from_secs(3600));
+    let again = accepting(&files, "/app.js", "br").await;
+    assert_eq!(first.body, again.body);
+    for accepted in ["br, gzip", "br, gzip, zstd", "br, zstd", "gzip;q=0.1, br"] {
+        assert_eq!(accepting(&files, "/app.js", accepted).await.body, first.body, "{accepted}");
+    }
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_are_all_answered() {
+    let (_site, files) = site().files_kept();
+    let asked: Vec<_> = (0..200)
         .map(|_| {
             let files = files.clone();
-            tokio::spawn(async move { accepting(&files, "/app.js", "br").await.body })
+            tokio::spawn(async move { accepting(&files, "/app.js", "br").await })
         })
         .collect();
-    let first = accepting(&files, "/app.js", "br").await.body;
+    // Some wait for the one who compresses; when many wait already, the rest get the plain file.
     for answer in asked {
-        assert!(answer.await.unwrap() == first);
+        assert_eq!(decoded(&answer.await.unwrap()), text());
     }
+    assert_eq!(accepting(&files, "/app.js", "br").await.header("content-encoding"), Some("br"));
 }

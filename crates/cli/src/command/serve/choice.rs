@@ -124,7 +124,12 @@ impl FromStr for Field {
             format!("{name:?} is no field name: letters, digits and dashes are (RFC 9110 §5.1)")
         })?;
         if FRAMING.contains(&name) {
-            return Err(format!("{name} is the server's: it says how this very answer is sent"));
+            return Err(format!(
+                "{name} is the server's: it says what this very answer is or how it is sent"
+            ));
+        }
+        if name == header::CACHE_CONTROL {
+            return Err("cache-control depends on the file: use --cache, or cache in narae.toml".to_owned());
         }
         let value = HeaderValue::from_str(value.trim()).map_err(|_| {
             format!("{value:?} is no field value: it holds a control character (RFC 9110 §5.5)")
@@ -134,12 +139,15 @@ impl FromStr for Field {
 }
 
 /// Fields that belong to a single answer or connection.
-const FRAMING: [HeaderName; 9] = [
+const FRAMING: [HeaderName; 12] = [
+    header::ACCEPT_RANGES,
     header::CONNECTION,
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_RANGE,
     header::DATE,
+    header::ETAG,
+    header::LAST_MODIFIED,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -213,6 +221,8 @@ mod tests {
             ("A: b\nc", "control character"),
             ("Content-Length: 5", "the server's"),
             ("transfer-encoding: chunked", "the server's"),
+            ("ETag: \"a\"", "the server's"),
+            ("Cache-Control: private", "--cache"),
         ] {
             let error = text.parse::<Field>().unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

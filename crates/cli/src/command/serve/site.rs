@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::{HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::map_response;
 use narae::prelude::*;
 use narae::tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -78,9 +78,7 @@ impl Site {
         if !self.fields.is_empty() {
             let fields = std::sync::Arc::new(self.fields);
             router = router.layer(map_response(move |mut response: Response| {
-                for field in fields.iter() {
-                    response.headers_mut().insert(field.name.clone(), field.value.clone());
-                }
+                add(&fields, response.headers_mut());
                 std::future::ready(response)
             }));
         }
@@ -88,6 +86,17 @@ impl Site {
             router = router.layer(cors(&self.origins, has_login));
         }
         router
+    }
+}
+
+/// Puts `fields` in the place of those of the same name, each of them if there are several. `Vary` is added to: what
+/// the files say there keeps caches from mixing their forms.
+fn add(fields: &[Field], headers: &mut HeaderMap) {
+    for field in fields.iter().filter(|field| field.name != header::VARY) {
+        headers.remove(&field.name);
+    }
+    for field in fields {
+        headers.append(field.name.clone(), field.value.clone());
     }
 }
 
