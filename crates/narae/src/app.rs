@@ -70,6 +70,30 @@ impl App {
         self
     }
 
+    /// Whether every connection, on every address, begins with a header of the PROXY protocol (version 1 or 2),
+    /// before TLS. Default: no.
+    ///
+    /// Its source is the connection's peer from then on: for [`Connection::peer`](crate::Connection::peer),
+    /// axum's `ConnectInfo`, the access log. A connection without one is closed without an answer. Name the
+    /// proxies with [`trusted_proxies`](App::trusted_proxies), or let nobody else connect: whoever can, may say
+    /// to be anyone.
+    pub fn proxy_protocol(mut self, expect: bool) -> Self {
+        self.programmed.proxy_protocol = expect;
+        self
+    }
+
+    /// Believes these proxies what they say of the client. Each is an address (`::1`), a network (`10.0.0.0/8`)
+    /// or `unix` for every Unix socket. Default: none. Replaces those of an earlier call.
+    ///
+    /// From a peer that is one of them, `Forwarded` (RFC 7239) or else `X-Forwarded-For`, `-Proto` and `-Host`
+    /// decide what [`Client`](crate::Client) says, which address the access log has, and whether cookies are
+    /// `Secure`; and with [`proxy_protocol`](App::proxy_protocol) nobody else can connect. Header fields of
+    /// others stay in the request and mean nothing.
+    pub fn trusted_proxies<T: Into<String>>(mut self, networks: impl IntoIterator<Item = T>) -> Self {
+        self.programmed.trusted_proxies = networks.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// How many worker processes serve: [`PerCore`](crate::PerCore), the default, or a number. A supervisor
     /// starts them, heals them and replaces them (see [`run`](App::run)).
     ///

@@ -2,7 +2,8 @@
 //! `axum::serve`.
 //!
 //! In: a [`Connection`], once in its life. Out: one request extension more, if the peer has an Internet
-//! address. New code asks the [`Connection`].
+//! address. New code asks the [`Connection`], or behind a proxy [`Client`](crate::Client): this is always the peer,
+//! which may be a proxy.
 
 use std::net::SocketAddr;
 

@@ -31,6 +31,8 @@
 //! |---|---|---|---|---|
 //! | [`http`](App::http) | `http` | `NARAE_HTTP` | `--http` | `127.0.0.1:8080`, if `https` is not set either |
 //! | [`https`](App::https) | `https` | `NARAE_HTTPS` | `--https` | none |
+//! | [`proxy_protocol`](App::proxy_protocol) | `proxy_protocol` | `NARAE_PROXY_PROTOCOL` | `--proxy-protocol` | `false` |
+//! | [`trusted_proxies`](App::trusted_proxies) | `trusted_proxies` | `NARAE_TRUSTED_PROXIES` | `--trusted-proxy` | none |
 //! | [`https`](App::https) | `tls.cert` | `NARAE_CERT` | `--cert` | the development certificate |
 //! | [`https`](App::https) | `tls.key` | `NARAE_KEY` | `--key` | its key |
 //! | [`Tls::chain`] | `tls.chain` | `NARAE_CHAIN` | `--chain` | none |
@@ -48,7 +50,7 @@
 //! | [`config_file`](App::config_file) | | `NARAE_CONFIG` | `--config` | `narae.toml`, if it is there |
 //!
 //! In the file, a relative path begins at the folder of the file; elsewhere, at the working directory.
-//! In variables, several addresses are separated by commas.
+//! In variables, several addresses or networks are separated by commas.
 //!
 //! A `narae.toml` with every setting at its default:
 //!
@@ -100,8 +102,8 @@ pub use log::Log;
 pub use narae_files::{CacheRule, Dotfiles, Files};
 pub use narae_layers::{AccessLog, BasicAuth, Credential, CredentialError, Format, Sink};
 pub use narae_server::{
-    BodyLimit, BoxError, Budget, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener, Local,
-    Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
+    BodyLimit, BoxError, Budget, Client, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener,
+    Local, Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
 };
 pub use narae_session as session;
 pub use run::Running;

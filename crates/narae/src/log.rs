@@ -4,12 +4,10 @@
 //! the application has set none. Must not know requests.
 
 use std::io::{self, IsTerminal};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use axum::http::Extensions;
 use narae_layers::{AccessLog, Format, Sink};
-use narae_server::Connection;
+use narae_server::Client;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::error::Error;
@@ -120,7 +118,7 @@ impl Log {
         };
         let layer = AccessLog::new(format, sink)
             .color(on_terminal && wants_color())
-            .client(client)
+            .client(Client::address_of)
             .request_id(|extensions| extensions.get::<RequestId>().map(RequestId::to_string));
         Ok(Opened { layer: Some(layer), file })
     }
@@ -130,11 +128,6 @@ impl Default for Log {
     fn default() -> Self {
         Self::automatic()
     }
-}
-
-fn client(extensions: &Extensions) -> Option<IpAddr> {
-    let address = extensions.get::<Connection>()?.peer().address()?;
-    Some(address.ip().to_canonical())
 }
 
 /// <https://no-color.org>: any value but nothing means no.

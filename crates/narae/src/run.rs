@@ -144,7 +144,7 @@ impl App {
             tracing::warn!("no setting is called {name}: the variable has no effect");
         }
         let sockets = Sockets::open(&settings, inherited)?;
-        let Settings { limits, drain, log, cluster, .. } = settings;
+        let Settings { limits, drain, log, cluster, trusted_proxies, .. } = settings;
         let log = log.open()?;
         let addresses: Vec<Line> = sockets.listeners.iter().map(Line::of).collect();
         let threads = NonZeroUsize::new(size.threads).unwrap_or(NonZeroUsize::MIN);
@@ -152,6 +152,7 @@ impl App {
             .limits(limits)
             .describe(connect_info::describe)
             .find_file(in_file::find)
+            .trusted_proxies(trusted_proxies)
             .threads(threads);
         let builder = sockets.listeners.into_iter().fold(builder, narae_server::Builder::listen);
         let server = finish(builder)?.build()?;

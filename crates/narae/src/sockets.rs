@@ -40,6 +40,7 @@ impl Sockets {
                 Planned::Bind(address) => Listener::bind(address)?,
                 Planned::Take(listener) => listener,
             };
+            let listener = listener.proxy_protocol(settings.proxy_protocol);
             listeners.push(match tls {
                 Some(tls) => listener.tls(tls),
                 None => listener,

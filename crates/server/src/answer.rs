@@ -16,6 +16,14 @@ pub(crate) enum Refusal {
     Host,
     /// The request target has a form that its method does not allow (RFC 9112 §3.2).
     Target,
+    /// A line of the head does not end in CR LF (RFC 9112 §2.2).
+    LineEnd,
+    /// More than one field says where the message ends (RFC 9112 §6.1, §6.3).
+    Framing,
+    /// A transfer coding other than `chunked` (RFC 9112 §6.1).
+    Coding,
+    /// A field's value begins or ends with a space (RFC 9113 §8.2.1).
+    FieldValue,
     /// A method that the server does not know (RFC 9110 §9.1).
     Method,
     /// `CONNECT`: this server is no proxy (RFC 9110 §9.3.6).
@@ -41,8 +49,13 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Host | Self::Target | Self::PlainOnTls => StatusCode::BAD_REQUEST,
-            Self::Method | Self::Connect => StatusCode::NOT_IMPLEMENTED,
+            Self::Host
+            | Self::Target
+            | Self::FieldValue
+            | Self::LineEnd
+            | Self::Framing
+            | Self::PlainOnTls => StatusCode::BAD_REQUEST,
+            Self::Method | Self::Connect | Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -56,7 +69,11 @@ impl Refusal {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Host => "400 Bad Request: the Host field is missing, repeated or not a host\n",
-            Self::Target => "400 Bad Request: the request target does not fit the method\n",
+            Self::Target => "400 Bad Request: the request target is malformed or does not fit the method\n",
+            Self::LineEnd => "400 Bad Request: a line does not end in CR LF\n",
+            Self::Framing => "400 Bad Request: it is not clear where the message ends\n",
+            Self::Coding => "501 Not Implemented: unknown transfer coding\n",
+            Self::FieldValue => "400 Bad Request: a field's value begins or ends with a space\n",
             Self::Method => "501 Not Implemented: unknown method\n",
             Self::Connect => "501 Not Implemented: this server is not a proxy\n",
             Self::Expectation => "417 Expectation Failed: only 100-continue is supported\n",

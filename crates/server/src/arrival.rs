@@ -32,7 +32,7 @@ use crate::seat::{Admission, Arrival, Endpoint, Seat};
 use crate::socket::{Accepted, Peer, Socket, Transport};
 use crate::tally::{count, discount};
 use crate::tls::TlsConfig;
-use crate::{h1, h2, parking};
+use crate::{h1, h2, introduction, parking};
 
 /// Bytes of the first read: a whole request of a browser, as a rule.
 const FIRST_READ: usize = 4 * 1024;
@@ -47,10 +47,11 @@ where
 {
     let Arrival { socket, peer, endpoint, permit, .. } = arrival;
     let admission = Admission::new(Arc::clone(seat), permit);
-    let Ok(socket) = socket.register(peer) else { return };
+    let Ok(socket) = socket.register(&endpoint.local) else { return };
     let (context, service) = (Arc::clone(context), service.clone());
     let newcomer = Newcomer { admission, peer, endpoint, context, service };
     match newcomer.endpoint.tls.clone() {
+        _ if newcomer.endpoint.proxy_protocol => tokio::spawn(newcomer.be_introduced(socket)),
         None => tokio::spawn(newcomer.listen(Transport::Plain(socket), None)),
         Some(config) => tokio::spawn(newcomer.shake_hands(socket, config)),
     };
@@ -63,7 +64,7 @@ where
 {
     let Row { socket, peer, listener, since, admission } = row;
     let Some(endpoint) = context.endpoints.get(listener).map(Arc::clone) else { return };
-    let Ok(socket) = Accepted::Bare(socket).register(peer) else { return };
+    let Ok(socket) = Accepted::Bare(socket).register(&endpoint.local) else { return };
     let opened = Opened { transport: Transport::Plain(socket), before, since, tls: None, peer, endpoint };
     tokio::spawn(drive(opened, admission, Arc::clone(context), service.clone()));
 }
@@ -81,6 +82,16 @@ impl<S> Newcomer<S>
 where
     S: Application,
 {
+    /// A proxy says who the peer is, before anything else.
+    async fn be_introduced(mut self, mut socket: Socket) {
+        let Some(peer) = Box::pin(introduced(&mut socket, self.peer, &self.context)).await else { return };
+        self.peer = peer;
+        match self.endpoint.tls.clone() {
+            None => Box::pin(self.listen(Transport::Plain(socket), None)).await,
+            Some(config) => Box::pin(self.shake_hands(socket, config)).await,
+        }
+    }
+
     async fn shake_hands(self, socket: Socket, config: TlsConfig) {
         let Some((stream, session, protocol)) = Box::pin(handshake(socket, &config, &self.context)).await
         else {
@@ -212,6 +223,28 @@ impl<'a> Parked<'a> {
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
         discount(self.0.tally.parked());
+    }
+}
+
+/// Who a proxy says the peer is. `None`: nobody that is believed said anything in time; counted.
+async fn introduced(socket: &mut Socket, socket_peer: Peer, context: &Context) -> Option<Peer> {
+    let proxies = &context.trusted;
+    if !proxies.is_empty() && !proxies.trusts(socket_peer) {
+        count(context.tally.introduction_failures());
+        tracing::debug!(peer = %socket_peer, "not introduced: no trusted proxy");
+        return None;
+    }
+    match in_time(introduction::take(socket, socket_peer), context).await {
+        Some(Ok(peer)) => Some(peer),
+        Some(Err(failure)) => {
+            count(context.tally.introduction_failures());
+            tracing::debug!(peer = %socket_peer, %failure, "not introduced");
+            None
+        }
+        None => {
+            count(context.tally.timeouts());
+            None
+        }
     }
 }
 

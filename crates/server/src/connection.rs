@@ -20,6 +20,7 @@ use crate::lot::Lot;
 use crate::seat::{Admission, Endpoint};
 use crate::socket::{Peer, Transport};
 use crate::tally::{Tally, count};
+use crate::trusted::TrustedProxies;
 
 /// The connection that a request came on. In every request's extensions.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     /// The loop's parked connections.
     pub(crate) lot: Lot,
     pub(crate) endpoints: Arc<[Arc<Endpoint>]>,
+    /// Whose word on other people's addresses is believed.
+    pub(crate) trusted: TrustedProxies,
 }
 
 pub(crate) struct Shared {
@@ -98,7 +101,9 @@ pub(crate) struct InFlight {
 }
 
 impl Connection {
-    /// The other end of the connection.
+    /// The other end of the connection: what the socket says, or what the header of the PROXY protocol says
+    /// ([`Listener::proxy_protocol`](crate::Listener::proxy_protocol)). It may be a proxy: who sent a request is
+    /// [`Client`](crate::Client)'s to say.
     pub fn peer(&self) -> Peer {
         self.0.peer
     }

@@ -30,6 +30,7 @@ use crate::body::{BodyStage, BodyState, RequestBody, refusal};
 use crate::body_limit::BodyControl;
 use crate::connection::{Connection, Protocol, Shared};
 use crate::error::BoxError;
+use crate::forwarding::Forwarded;
 use crate::rules::admit;
 use crate::tally::{count, count_here};
 
@@ -39,6 +40,8 @@ pub(crate) struct Exchange<S> {
     shared: Arc<Shared>,
     /// What every request of this connection says of it; cloned into each.
     extensions: Extensions,
+    /// Whether the peer is a proxy that is believed what it says of the client.
+    is_trusted: bool,
 }
 
 /// Types that only make room: an empty map of extensions grows again and again on its way through a router.
@@ -62,7 +65,8 @@ impl<S> Exchange<S> {
             extensions.insert(Scheme::HTTPS);
         }
         extensions.insert(connection);
-        Self { service, shared, extensions }
+        let is_trusted = shared.context.trusted.trusts(shared.peer);
+        Self { service, shared, extensions, is_trusted }
     }
 }
 
@@ -106,17 +110,31 @@ impl<S> Exchange<S> {
         mut request: Request<Incoming>,
         has_body: bool,
     ) -> (Request<Body>, Option<Arc<BodyState>>) {
-        let extensions = request.extensions_mut();
-        extensions.extend(self.extensions.clone());
+        request.extensions_mut().extend(self.extensions.clone());
+        if self.is_trusted {
+            self.note_client(&mut request);
+        }
         if !has_body {
             return (request.map(|_| Body::empty()), None);
         }
         let state = Arc::new(BodyState::new(self.shared.context.limits.max_body_bytes));
-        extensions.insert(BodyControl(Arc::clone(&state)));
+        request.extensions_mut().insert(BodyControl(Arc::clone(&state)));
         let expects = request.headers().contains_key(EXPECT);
         let (kept, shared) = (Arc::clone(&state), Arc::clone(&self.shared));
         let request = request.map(|incoming| Body::new(RequestBody::new(incoming, kept, shared, expects)));
         (request, Some(state))
+    }
+
+    /// Leaves in the request what a trusted proxy says of it.
+    fn note_client<B>(&self, request: &mut Request<B>) {
+        let told = Forwarded::read(&self.shared.context.trusted, self.shared.peer, request.headers());
+        let extensions = request.extensions_mut();
+        if told.scheme == Some(Scheme::HTTPS) {
+            extensions.insert(Scheme::HTTPS);
+        } else if told.scheme.is_some() {
+            extensions.remove::<Scheme>();
+        }
+        extensions.insert(told);
     }
 }
 
@@ -240,14 +258,13 @@ fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) ->
 }
 
 /// Tells the link that the response's content is in a file too.
-fn note_file<B: HttpBody>(shared: &Shared, response: &mut Response<B>) {
+fn note_file<B>(shared: &Shared, response: &mut Response<B>) {
     if shared.protocol == Protocol::Http1
         && shared.tls.is_none()
         && let Some(find) = shared.context.find_file
         && let Some(file) = find(response.extensions_mut())
-        && let Some(len) = response.body().size_hint().exact()
     {
-        shared.link().in_files.expect(file, len);
+        shared.link().in_files.expect(file);
     }
 }
 
@@ -260,7 +277,9 @@ fn settle_connection<B>(shared: &Shared, response: &mut Response<B>, stage: Body
     let rest_unread =
         matches!(stage, BodyStage::Unwanted | BodyStage::TooLarge | BodyStage::TimedOut | BodyStage::Broken);
     let must_close = rest_unread || ends_in_drain(shared);
-    if must_close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        shared.link().is_switching = true;
+    } else if must_close {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

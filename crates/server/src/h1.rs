@@ -20,6 +20,7 @@ use crate::close::{self, Manner};
 use crate::connection::{Shared, earlier};
 use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
+use crate::framing::Flaw;
 use crate::limits::Limits;
 use crate::link::{Fault, Leftover, Link, Phase};
 use crate::seat::Admission;
@@ -145,13 +146,16 @@ where
                 Some(Engine::Upgradeable(engine)) => engine.into_parts().is_none(),
                 _ => false,
             };
-            if was_upgraded {
+            if was_upgraded && self.shared.link().is_switching {
                 self.shared.give_away();
                 return Poll::Ready(End::Upgraded);
             }
             let link = self.shared.link();
             return match link.fault {
                 Some(Fault::TargetTooLong) => Poll::Ready(End::Refused(Refusal::TargetTooLong)),
+                Some(Fault::Flaw(Flaw::Head(refusal))) => Poll::Ready(End::Refused(refusal)),
+                // The handler's answer to its broken body is the last one.
+                Some(Fault::Flaw(Flaw::Body)) => Poll::Ready(End::Engine(Ok(()))),
                 _ if link.is_cut() => Poll::Ready(End::Cut),
                 _ => Poll::Ready(End::Engine(result)),
             };

@@ -14,7 +14,7 @@ use crate::close::{self, Manner};
 use crate::connection::{Shared, after, earlier};
 use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
-use crate::h2_frames::FrameMeter;
+use crate::h2_frames::{FrameMeter, Goodbye};
 use crate::limits::Limits;
 use crate::link::Fault;
 use crate::tally::count;
@@ -59,8 +59,8 @@ enum End {
     Failed,
     /// A limit of time.
     Silent,
-    /// The peer's frames used up a budget.
-    Calm(&'static str),
+    /// The peer's frames used up a budget, or were wrong where the engine does not look.
+    Told(Goodbye),
     /// The drain's deadline.
     Cut,
 }
@@ -100,8 +100,8 @@ impl<E: Engine> Driver<E> {
         if link.is_cut() {
             return Poll::Ready(End::Cut);
         }
-        if let Some(Fault::Calm(why)) = link.fault {
-            return Poll::Ready(End::Calm(why));
+        if let Some(Fault::Frames(goodbye)) = link.fault {
+            return Poll::Ready(End::Told(goodbye));
         }
         match (done, flushed) {
             (Poll::Ready(Ok(())), _) => return Poll::Ready(End::Engine),
@@ -126,7 +126,7 @@ impl<E: Engine> Driver<E> {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Limit::HeaderBlock => Poll::Ready(End::Calm("header block not complete in time")),
+            Limit::HeaderBlock => Poll::Ready(End::Told(Goodbye::calm("header block not complete in time"))),
             Limit::Stalled => Poll::Ready(End::Silent),
             Limit::Goodbye => Poll::Ready(End::Engine),
         }
@@ -181,11 +181,11 @@ async fn finish(shared: &Arc<Shared>, end: End) {
             count(shared.context.tally.timeouts());
             Manner::Reset
         }
-        End::Calm(why) => {
+        End::Told(goodbye) => {
             count(shared.context.tally.refused());
-            tracing::debug!(peer = %shared.peer, why, "http/2 peer told to calm down");
+            tracing::debug!(peer = %shared.peer, why = goodbye.why, "http/2 connection ended for the peer's fault");
             let mut link = shared.link();
-            if let Some(frame) = link.meter().and_then(|meter| meter.goaway(why)) {
+            if let Some(frame) = link.meter().and_then(|meter| meter.goaway(goodbye)) {
                 link.append(&frame);
             }
             Manner::ReadToEnd(Duration::from_secs(1))

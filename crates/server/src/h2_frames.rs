@@ -1,8 +1,8 @@
-//! Follows the frame boundaries of an HTTP/2 connection and meters frames that cost the peer nothing
-//! (RFC 9113 §4.1, §10.5).
+//! Follows the frame boundaries of an HTTP/2 connection: meters frames that cost the peer nothing, and finds frames
+//! whose fault the engine would not name (RFC 9113 §3.4, §4.1, §4.2, §10.5).
 //!
 //! In: the bytes of both directions, and the time. Out: a [`Verdict`]. The engine still parses every frame;
-//! this only counts them. Never sees sockets or requests.
+//! this looks at their heads. Never sees sockets or requests.
 
 use std::time::Instant;
 
@@ -12,6 +12,11 @@ use crate::limits::{Budget, H2Budgets};
 const HEAD: usize = 9;
 /// Length of the client's preface (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A `DATA` frame below this length is a small one to the engine, which keeps some 2 000 of them unread.
+const CRUMB: usize = 256;
+/// After so many small ones it pauses. A read of 16 KiB more holds at most 1 638, of ten bytes each.
+const CRUMBS: u32 = 256;
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
@@ -27,14 +32,34 @@ const ACK: u8 = 0x1;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
+/// The error codes that are told apart here (RFC 9113 §7).
+const PROTOCOL_ERROR: u32 = 0x1;
+const FLOW_CONTROL_ERROR: u32 = 0x3;
+const STREAM_CLOSED: u32 = 0x5;
+const FRAME_SIZE_ERROR: u32 = 0x6;
+const REFUSED_STREAM: u32 = 0x7;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// Whether the peer may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fine,
-    /// A budget is used up; its name.
-    Excess(&'static str),
+    /// The connection must end.
+    End(Goodbye),
+}
+
+/// How the server ends a connection by itself: an error code for `GOAWAY`, and a word for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Goodbye {
+    code: u32,
+    pub(crate) why: &'static str,
+}
+
+impl Goodbye {
+    /// A budget is used up.
+    pub(crate) const fn calm(why: &'static str) -> Self {
+        Self { code: ENHANCE_YOUR_CALM, why }
+    }
 }
 
 /// Both directions of one connection.
@@ -47,6 +72,12 @@ pub(crate) struct FrameMeter {
     pings: Bucket,
     settings: Bucket,
     empty: Bucket,
+    /// `DATA` frames of few bytes since the last pause.
+    crumbs: u32,
+    /// Whether a frame has come yet: the first is `SETTINGS`.
+    begun: bool,
+    /// Whether the frame that goes out is a `RST_STREAM` whose code was not seen yet.
+    resetting: bool,
     max_continuations: u32,
     continuations: u32,
     /// Since when a header block has been arriving.
@@ -68,6 +99,9 @@ impl FrameMeter {
             pings: Bucket::new(budgets.pings, now),
             settings: Bucket::new(budgets.settings, now),
             empty: Bucket::new(budgets.empty, now),
+            crumbs: 0,
+            begun: false,
+            resetting: false,
             max_continuations: budgets.continuations,
             continuations: 0,
             block_since: None,
@@ -93,8 +127,9 @@ impl FrameMeter {
         self.preface -= skip;
         let mut rest = bytes.get(skip..).unwrap_or_default();
         while let Some(frame) = self.received.next(&mut rest) {
-            if let Verdict::Excess(what) = self.count(frame, now) {
-                return Verdict::Excess(what);
+            let verdict = self.count(frame, now);
+            if verdict != Verdict::Fine {
+                return verdict;
             }
         }
         if self.block_ends && self.received.payload == 0 {
@@ -103,16 +138,43 @@ impl FrameMeter {
         Verdict::Fine
     }
 
-    /// Follows what goes to the peer.
-    pub(crate) fn sent(&mut self, bytes: &[u8], now: Instant) {
+    /// Whether so many small `DATA` frames came that handlers must have a turn to read them. The engine bounds how
+    /// many it keeps unread, and would take an honest peer that sends fast for an attacker.
+    pub(crate) fn take_pause(&mut self) -> bool {
+        let is_due = self.crumbs >= CRUMBS;
+        if is_due {
+            self.crumbs = 0;
+        }
+        is_due
+    }
+
+    /// Follows what goes to the peer. A stream that the server had to reset for the peer's fault counts as one that
+    /// the peer reset.
+    pub(crate) fn sent(&mut self, bytes: &[u8], now: Instant) -> Verdict {
         let mut rest = bytes;
-        while let Some(frame) = self.sent.next(&mut rest) {
+        let mut verdict = Verdict::Fine;
+        loop {
+            let frame = self.sent.next(&mut rest);
+            // The code is complete when the frame's payload is, which is where the next one begins.
+            if self.resetting && (frame.is_some() || self.sent.payload == 0) {
+                self.resetting = false;
+                let is_fault = matches!(
+                    self.sent.word,
+                    PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR | REFUSED_STREAM
+                );
+                if is_fault && !self.resets.take(now) {
+                    // What is sent is followed on to its end: the goodbye must not land inside a frame.
+                    verdict = Verdict::End(Goodbye::calm("too many streams that had to be reset"));
+                }
+            }
+            let Some(frame) = frame else { return verdict };
             match frame.kind {
                 DATA => {
                     self.data_sent = Some(now);
                     self.pings.gain(1);
                 }
                 HEADERS => self.pings.gain(1),
+                RST_STREAM => self.resetting = true,
                 _ => {}
             }
         }
@@ -123,8 +185,9 @@ impl FrameMeter {
         self.data_sent
     }
 
-    /// `GOAWAY` with `ENHANCE_YOUR_CALM` (RFC 9113 §6.8), or `None` in the middle of another frame.
-    pub(crate) fn goaway(&self, why: &str) -> Option<Vec<u8>> {
+    /// `GOAWAY` (RFC 9113 §6.8), or `None` in the middle of another frame.
+    pub(crate) fn goaway(&self, goodbye: Goodbye) -> Option<Vec<u8>> {
+        let Goodbye { code, why } = goodbye;
         if !self.sent.is_between() {
             return None;
         }
@@ -133,12 +196,19 @@ impl FrameMeter {
         frame.extend_from_slice(&length.to_be_bytes()[1..]);
         frame.extend_from_slice(&[GOAWAY, 0, 0, 0, 0, 0]);
         frame.extend_from_slice(&self.last_stream.to_be_bytes());
-        frame.extend_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
+        frame.extend_from_slice(&code.to_be_bytes());
         frame.extend_from_slice(why.as_bytes());
         Some(frame)
     }
 
     fn count(&mut self, frame: Frame, now: Instant) -> Verdict {
+        if let Some(goodbye) = frame.fault(self.begun) {
+            return Verdict::End(goodbye);
+        }
+        self.begun = true;
+        if frame.kind == DATA && frame.length < CRUMB {
+            self.crumbs = self.crumbs.saturating_add(1);
+        }
         if frame.kind == HEADERS || frame.kind == CONTINUATION {
             self.last_stream = self.last_stream.max(frame.stream);
             self.block_since = if self.block_ends { Some(now) } else { self.block_since.or(Some(now)) };
@@ -148,7 +218,7 @@ impl FrameMeter {
             }
             self.continuations = if frame.kind == CONTINUATION { self.continuations + 1 } else { 0 };
             if self.continuations > self.max_continuations {
-                return Verdict::Excess("too many CONTINUATION frames");
+                return Verdict::End(Goodbye::calm("too many CONTINUATION frames"));
             }
         }
         let is_ack = frame.flags & ACK != 0;
@@ -165,7 +235,7 @@ impl FrameMeter {
             _ => return Verdict::Fine,
         };
         debug_assert_ne!(frame.kind, WINDOW_UPDATE);
-        if bucket.take(now) { Verdict::Fine } else { Verdict::Excess(name) }
+        if bucket.take(now) { Verdict::Fine } else { Verdict::End(Goodbye::calm(name)) }
     }
 }
 
@@ -178,6 +248,31 @@ struct Frame {
     stream: u32,
 }
 
+impl Frame {
+    /// What is wrong with a frame as its head tells, where the engine lets it pass or names another fault.
+    fn fault(&self, begun: bool) -> Option<Goodbye> {
+        let is_ack = self.flags & ACK != 0;
+        // RFC 9113 §3.4: the preface ends with SETTINGS.
+        if !begun && (self.kind != SETTINGS || is_ack) {
+            return Some(Goodbye { code: PROTOCOL_ERROR, why: "the first frame is not SETTINGS" });
+        }
+        let is_sized = match self.kind {
+            PRIORITY => self.length == 5,
+            RST_STREAM | WINDOW_UPDATE => self.length == 4,
+            SETTINGS if is_ack => self.length == 0,
+            SETTINGS => self.length.is_multiple_of(6),
+            PING => self.length == 8,
+            GOAWAY => self.length >= 8,
+            _ => true,
+        };
+        // RFC 9113 §6.3 to §6.9. For PRIORITY it is a stream's error, which may be the connection's (§5.4.1).
+        (!is_sized).then_some(Goodbye {
+            code: FRAME_SIZE_ERROR,
+            why: "a frame of a length that its type cannot have",
+        })
+    }
+}
+
 /// Where one direction stands between two frames.
 #[derive(Default)]
 struct Boundary {
@@ -186,6 +281,9 @@ struct Boundary {
     filled: usize,
     /// Payload bytes still to come.
     payload: usize,
+    /// The payload's last four bytes that were seen, of frames that have no more.
+    word: u32,
+    is_word: bool,
 }
 
 impl Boundary {
@@ -197,7 +295,11 @@ impl Boundary {
     fn next(&mut self, rest: &mut &[u8]) -> Option<Frame> {
         let skip = self.payload.min(rest.len());
         self.payload -= skip;
-        *rest = rest.get(skip..)?;
+        let (payload, later) = rest.split_at_checked(skip)?;
+        if self.is_word {
+            self.word = payload.iter().fold(self.word, |word, byte| word << 8 | u32::from(*byte));
+        }
+        *rest = later;
         let take = (HEAD - self.filled).min(rest.len());
         let (now, later) = rest.split_at_checked(take)?;
         self.head.get_mut(self.filled..self.filled + take)?.copy_from_slice(now);
@@ -210,6 +312,7 @@ impl Boundary {
         let [a, b, c, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         self.payload = length;
+        self.is_word = length == 4;
         let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
         Some(Frame { length, kind, flags, stream })
     }
@@ -262,9 +365,13 @@ mod tests {
         bytes
     }
 
+    fn calm(why: &'static str) -> Verdict {
+        Verdict::End(Goodbye::calm(why))
+    }
+
     /// Feeds the same bytes whole and one at a time; both must end with `want`.
     fn check(frames: &[Vec<u8>], want: Verdict) {
-        let bytes: Vec<u8> = PREFACE.iter().copied().chain(frames.concat()).collect();
+        let bytes: Vec<u8> = [&PREFACE[..], &frame(SETTINGS, 0, 0, &[]), &frames.concat()].concat();
         let now = Instant::now();
         let mut whole = FrameMeter::new(&H2Budgets::default(), now);
         assert_eq!(whole.recv(&bytes, now), want, "fed whole");
@@ -289,12 +396,12 @@ mod tests {
 
     #[test]
     fn a_flood_of_each_kind_is_named() {
-        check(&vec![frame(PING, 0, 0, &[0; 8]); 51], Verdict::Excess("too many PING frames"));
-        check(&vec![frame(SETTINGS, 0, 0, &[]); 21], Verdict::Excess("too many SETTINGS frames"));
-        check(&vec![frame(RST_STREAM, 0, 1, &[0; 4]); 601], Verdict::Excess("too many RST_STREAM frames"));
-        check(&vec![frame(DATA, 0, 1, &[]); 201], Verdict::Excess("too many empty DATA frames"));
-        check(&vec![frame(PRIORITY, 0, 1, &[0; 5]); 201], Verdict::Excess("too many PRIORITY frames"));
-        check(&vec![frame(0x77, 0, 1, &[0; 5]); 201], Verdict::Excess("too many frames of unknown types"));
+        check(&vec![frame(PING, 0, 0, &[0; 8]); 51], calm("too many PING frames"));
+        check(&vec![frame(SETTINGS, 0, 0, &[]); 20], calm("too many SETTINGS frames"));
+        check(&vec![frame(RST_STREAM, 0, 1, &[0; 4]); 601], calm("too many RST_STREAM frames"));
+        check(&vec![frame(DATA, 0, 1, &[]); 201], calm("too many empty DATA frames"));
+        check(&vec![frame(PRIORITY, 0, 1, &[0; 5]); 201], calm("too many PRIORITY frames"));
+        check(&vec![frame(0x77, 0, 1, &[0; 5]); 201], calm("too many frames of unknown types"));
     }
 
     #[test]
@@ -308,7 +415,7 @@ mod tests {
         let mut frames = vec![frame(HEADERS, 0, 1, &[0x82])];
         frames.extend(vec![frame(CONTINUATION, 0, 1, &[0x82]); 17]);
         check(&frames[..17], Verdict::Fine);
-        check(&frames, Verdict::Excess("too many CONTINUATION frames"));
+        check(&frames, calm("too many CONTINUATION frames"));
     }
 
     #[test]
@@ -327,6 +434,7 @@ mod tests {
         let now = Instant::now();
         let mut meter = FrameMeter::new(&H2Budgets::default(), now);
         meter.recv(PREFACE, now);
+        meter.recv(&frame(SETTINGS, 0, 0, &[]), now);
         assert_eq!(meter.block_since(), None);
         meter.recv(&frame(HEADERS, 0, 5, &[0x82]), now);
         assert_eq!(meter.block_since(), Some(now));
@@ -340,9 +448,37 @@ mod tests {
         let mut meter = FrameMeter::new(&H2Budgets::default(), now);
         let data = frame(DATA, 0, 1, &[7; 10]);
         meter.sent(&data[..12], now);
-        assert!(meter.goaway("x").is_none());
+        assert!(meter.goaway(Goodbye::calm("x")).is_none());
         meter.sent(&data[12..], now);
-        let goaway = meter.goaway("calm").unwrap();
+        let goaway = meter.goaway(Goodbye::calm("calm")).unwrap();
         assert_eq!(goaway, frame(GOAWAY, 0, 0, b"\0\0\0\0\0\0\0\x0bcalm"));
+    }
+
+    #[test]
+    fn the_first_frame_is_settings() {
+        let now = Instant::now();
+        for first in [frame(PING, 0, 0, &[0; 8]), frame(SETTINGS, ACK, 0, &[])] {
+            let mut meter = FrameMeter::new(&H2Budgets::default(), now);
+            let verdict = meter.recv(&[&PREFACE[..], &first].concat(), now);
+            assert!(matches!(verdict, Verdict::End(Goodbye { code: PROTOCOL_ERROR, .. })), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn streams_that_the_server_resets_for_the_peers_fault_are_counted() {
+        let now = Instant::now();
+        let reset = |code: u32| frame(RST_STREAM, 0, 1, &code.to_be_bytes());
+        for step in [1, 3, 1000] {
+            let sent = |resets: Vec<Vec<u8>>| {
+                let mut meter = FrameMeter::new(&H2Budgets::default(), now);
+                let verdicts: Vec<_> =
+                    resets.concat().chunks(step).map(|bytes| meter.sent(bytes, now)).collect();
+                verdicts.into_iter().find(|verdict| *verdict != Verdict::Fine)
+            };
+            assert_eq!(sent(vec![reset(PROTOCOL_ERROR); 600]), None);
+            let excess = calm("too many streams that had to be reset");
+            assert_eq!(sent(vec![reset(STREAM_CLOSED); 601]), Some(excess));
+            assert_eq!(sent(vec![reset(0); 1000]), None, "the end of an answer before its request's");
+        }
     }
 }

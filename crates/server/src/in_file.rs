@@ -4,7 +4,8 @@
 //! are in the file. Bytes are recognised by their address alone: whatever a layer made of the content (compressed it,
 //! replaced it, left it) is either the same memory, or is written as any other bytes.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,16 +15,16 @@ use bytes::Bytes;
 /// Over plain TCP and HTTP/1.1 the parts of `bytes` that are in the response's body are sent with `sendfile(2)` from
 /// the file; everywhere else they are written from memory. See
 /// [`Builder::find_file`](crate::Builder::find_file).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct InFile {
     bytes: Bytes,
-    file: Arc<OwnedFd>,
+    file: Arc<dyn AsFd + Send + Sync>,
 }
 
 impl InFile {
     /// `file` must hold exactly `bytes`, from its beginning, and never change: a sealed memory file (`memfd_create(2)`,
     /// `F_SEAL_WRITE`) can promise that. The kernel sends the file's own pages, also some time after this returns.
-    pub fn new(bytes: Bytes, file: Arc<OwnedFd>) -> Self {
+    pub fn new(bytes: Bytes, file: Arc<dyn AsFd + Send + Sync>) -> Self {
         Self { bytes, file }
     }
 
@@ -35,21 +36,25 @@ impl InFile {
     }
 }
 
+impl fmt::Debug for InFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFile").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
 /// The contents that a connection is sending.
 #[derive(Debug, Default)]
 pub(crate) struct InFiles {
-    /// With the number of their bytes that are still to come. At most [`MOST`].
-    contents: Vec<(InFile, u64)>,
+    /// At most [`MOST`].
+    contents: Vec<InFile>,
 }
 
 impl InFiles {
-    /// `len`: how many bytes of it the response has.
-    pub(crate) fn expect(&mut self, content: InFile, len: u64) {
-        // What a layer left out never comes, and must not stay.
+    pub(crate) fn expect(&mut self, content: InFile) {
         if self.contents.len() == MOST {
             self.contents.remove(0);
         }
-        self.contents.push((content, len));
+        self.contents.push(content);
     }
 
     /// The file that holds `part`, and where, if it is worth a call of its own.
@@ -57,26 +62,11 @@ impl InFiles {
         if part.len() < LEAST {
             return None;
         }
-        self.contents.iter().find_map(|(content, _)| Some((content.file.as_fd(), content.position(part)?)))
+        self.contents.iter().find_map(|content| Some(((*content.file).as_fd(), content.position(part)?)))
     }
 
-    /// `len` bytes of `part` are on their way.
-    pub(crate) fn sent(&mut self, part: &[u8], len: usize) {
-        if self.contents.is_empty() {
-            return;
-        }
-        if let Some(index) = self.contents.iter().position(|(content, _)| content.position(part).is_some())
-            && let Some((_, left)) = self.contents.get_mut(index)
-        {
-            *left = left.saturating_sub(len as u64);
-            if *left == 0 {
-                self.contents.swap_remove(index);
-            }
-        }
-    }
-
-    /// Nothing is sent from files any more: the system does not do it.
-    pub(crate) fn give_up(&mut self) {
+    /// Nothing is sent from these files any more: all is sent, or the system does not do it.
+    pub(crate) fn forget(&mut self) {
         self.contents.clear();
     }
 }
@@ -92,7 +82,7 @@ mod tests {
 
     fn content(len: usize) -> (Bytes, InFile) {
         let bytes = Bytes::from(vec![7; len]);
-        let file = Arc::new(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
+        let file = Arc::new(std::fs::File::open("/dev/null").unwrap());
         (bytes.clone(), InFile::new(bytes, file))
     }
 
@@ -100,31 +90,27 @@ mod tests {
     fn parts_are_known_by_their_address_and_not_by_what_they_hold() {
         let (bytes, content) = content(100_000);
         let mut files = InFiles::default();
-        files.expect(content, 100_000);
+        files.expect(content);
         assert_eq!(files.find(&bytes).unwrap().1, 0);
         assert_eq!(files.find(&bytes[30_000..]).unwrap().1, 30_000);
         assert!(files.find(&bytes[99_000..]).is_none(), "not worth it");
         assert!(files.find(&vec![7; 100_000]).is_none(), "the same bytes elsewhere");
         assert!(files.find(&[]).is_none());
+        files.forget();
+        assert!(files.find(&bytes).is_none());
     }
 
     #[test]
-    fn content_is_forgotten_when_all_of_it_was_sent() {
-        let (bytes, content) = content(100_000);
+    fn the_newest_contents_count() {
         let mut files = InFiles::default();
-        files.expect(content, 60_000);
-        files.sent(&bytes[40_000..], 20_000);
-        assert!(files.find(&bytes[60_000..]).is_some());
-        files.sent(&bytes[60_000..], 40_000);
-        assert!(files.find(&bytes[60_000..]).is_none());
-    }
-
-    #[test]
-    fn content_that_never_comes_does_not_stay() {
-        let mut files = InFiles::default();
-        for _ in 0..10 {
-            files.expect(content(20_000).1, 20_000);
-        }
-        assert_eq!(files.contents.len(), MOST);
+        let held: Vec<Bytes> = (0..10)
+            .map(|_| {
+                let (bytes, content) = content(20_000);
+                files.expect(content);
+                bytes
+            })
+            .collect();
+        let known: Vec<bool> = held.iter().map(|bytes| files.find(bytes).is_some()).collect();
+        assert_eq!(known, [vec![false; 8], vec![true; 2]].concat());
     }
 }

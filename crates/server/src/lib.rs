@@ -37,8 +37,14 @@ mod listen;
 mod socket;
 mod tls;
 
+pub mod proxy_protocol;
+
+mod introduction;
+mod trusted;
+
 mod arrival;
 mod connection;
+mod framing;
 mod link;
 mod lot;
 mod parking;
@@ -48,12 +54,15 @@ mod deadline;
 mod h1;
 mod h2;
 mod h2_frames;
+mod h2_rules;
 
 mod answer;
 mod body;
 mod body_limit;
+mod client;
 mod exchange;
 mod extract;
+mod forwarding;
 mod in_file;
 mod rules;
 
@@ -68,9 +77,11 @@ pub use accept::{Accept, Neighbours};
 pub use application::Application;
 pub use body::BodyError;
 pub use body_limit::{BodyLimit, BodyLimited};
+pub use client::Client;
 pub use connection::{Connection, Protocol, TlsSession};
 pub use drain::{Cut, DrainSettings, Report, Shutdown};
 pub use error::{BoxError, Error, Result};
+pub use forwarding::Forwarded;
 pub use handed::{Adopter, Handed};
 pub use in_file::InFile;
 pub use limits::{Budget, H2Budgets, Limits};
@@ -81,3 +92,4 @@ pub use server::{Builder, Server};
 pub use socket::Peer;
 pub use tally::{COUNTERS, Counters, Counts};
 pub use tls::{Tls, TlsConfig, TlsError, TlsVersion};
+pub use trusted::TrustedProxies;

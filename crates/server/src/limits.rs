@@ -59,8 +59,8 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct H2Budgets {
-    /// `RST_STREAM` from the peer. Default: 600 at once, then 100 a second: a browser that
-    /// leaves a page cancels all it had open.
+    /// `RST_STREAM` from the peer, and streams that the server has to reset for the peer's fault. Default: 600 at
+    /// once, then 100 a second: a browser that leaves a page cancels all it had open.
     pub resets: Budget,
     /// `PING` without ACK. Default: 50 at once, then 10 a second; whenever something is sent to the peer, it
     /// gains one, since clients measure their bandwidth that way.

@@ -5,6 +5,8 @@
 //! the peer takes what is sent. Small writes are gathered and sent once per turn of the event loop, so
 //! that pipelined answers, HTTP/2 frames and TLS records leave together. Knows no routes and no handlers.
 
+mod to_file;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +21,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::body::{BodyStage, BodyState};
 use crate::connection::InFlight;
-use crate::h2_frames::{FrameMeter, Verdict};
+use crate::framing::{Flaw, Framing};
+use crate::h2_frames::{FrameMeter, Goodbye, Verdict};
 use crate::in_file::InFiles;
 use crate::socket::Transport;
 
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
 const GATHER: usize = 16 * 1024;
-const GATHER_PLAIN: usize = 4 * 1024;
+/// The same for an answer that nothing waits beside.
+const GATHER_ALONE: usize = 4 * 1024;
 
 /// What the server waits for on an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +49,10 @@ pub(crate) enum Phase {
 pub(crate) enum Fault {
     /// The request target is longer than the limit: `414`.
     TargetTooLong,
-    /// The peer wastes frames: `GOAWAY` with `ENHANCE_YOUR_CALM`.
-    Calm(&'static str),
+    /// A message is not what it should be, where the engine does not look.
+    Flaw(Flaw),
+    /// The peer wastes frames, or sent a wrong one: `GOAWAY`.
+    Frames(Goodbye),
 }
 
 /// How the engine's reads and writes are treated.
@@ -55,14 +61,6 @@ enum Mode {
     Http2(Box<FrameMeter>),
     /// After an upgrade the bytes are the handler's.
     Raw,
-}
-
-/// What to do about bytes that are in a file. The number is the slice's.
-#[derive(Clone, Copy)]
-enum FileStep {
-    /// Take in the slices before it, so many bytes.
-    Gather(usize, usize),
-    Send(usize),
 }
 
 pub(crate) struct Link {
@@ -91,6 +89,10 @@ pub(crate) struct Link {
     max_line: usize,
     /// The last three bytes read: whether they ended a head, as far as can be told from them.
     last: [u8; 3],
+    framing: Framing,
+    /// What was found in bytes that the engine has not seen, and these bytes. It is told when it asks for them: before
+    /// it has answers to give.
+    flaw: Option<Box<(Flaw, BytesMut)>>,
     /// The request whose answer the engine gave to the socket last, while some of it may be unsent.
     answered: Option<InFlight>,
     pub(crate) fault: Option<Fault>,
@@ -101,6 +103,8 @@ pub(crate) struct Link {
     pub(crate) leftover: Option<Leftover>,
     /// The request that asked for an upgrade: the engine must be allowed to give the socket away.
     pub(crate) upgrading: Option<InFlight>,
+    /// A handler answered `101`. The engine gives the socket away also where none did, once it is done with it.
+    pub(crate) is_switching: bool,
     /// The end of the response under way is the end of the connection (RFC 9112 §6.3): a clean close would
     /// make a broken body look whole.
     pub(crate) close_delimited: bool,
@@ -120,7 +124,7 @@ impl Link {
     /// `since`: since when a request is awaited; the first bytes of `before` end that.
     pub(crate) fn new(
         io: Transport,
-        before: BytesMut,
+        mut before: BytesMut,
         since: Instant,
         http2: Option<FrameMeter>,
         max_target: usize,
@@ -142,17 +146,22 @@ impl Link {
             // Method, two spaces, version and line end; the exact check of the target comes after parsing.
             max_line: max_target.saturating_add(64),
             last: *b"\n\r\n",
+            framing: Framing::default(),
+            flaw: None,
             answered: None,
             fault: None,
             requests: Vec::new(),
             in_files: InFiles::default(),
             leftover: None,
             upgrading: None,
+            is_switching: false,
             close_delimited: false,
             read_closed: false,
             is_cut: false,
         };
-        link.observe(&before);
+        let good = link.observe(&before);
+        let rest = before.split_off(good);
+        link.withhold(rest);
         link.before = before;
         link
     }
@@ -276,6 +285,7 @@ impl Link {
             && self.out.is_empty()
             && self.before.is_empty()
             && self.fault.is_none()
+            && self.flaw.is_none()
             && !self.read_closed
             && !self.is_cut
     }
@@ -297,19 +307,42 @@ impl Link {
         matches!(self.mode, Mode::Raw)
     }
 
-    /// Looks at bytes from the peer before the engine does.
-    fn observe(&mut self, bytes: &[u8]) {
+    /// Looks at bytes from the peer before the engine does. How many of them it may see.
+    fn observe(&mut self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
-            return;
+            return 0;
         }
         match &mut self.mode {
-            Mode::Http1 => self.observe_head(bytes),
+            Mode::Http1 => {
+                self.observe_head(bytes);
+                if let Err((good, flaw)) = self.framing.recv(bytes) {
+                    self.flaw = Some(Box::new((flaw, BytesMut::new())));
+                    return good;
+                }
+            }
             Mode::Http2(meter) => {
-                if let Verdict::Excess(what) = meter.recv(bytes, Instant::now()) {
-                    self.fault = Some(Fault::Calm(what));
+                if let Verdict::End(goodbye) = meter.recv(bytes, Instant::now()) {
+                    self.fault = Some(Fault::Frames(goodbye));
                 }
             }
             Mode::Raw => {}
+        }
+        bytes.len()
+    }
+
+    /// Keeps what the engine must not see: from a flaw on.
+    fn withhold(&mut self, bytes: BytesMut) {
+        if let Some(flaw) = &mut self.flaw {
+            flaw.1 = bytes;
+        }
+    }
+
+    /// The engine asks for more, and a flaw is next. After an upgrade the bytes were the handler's.
+    fn meet_flaw(&mut self) {
+        match self.flaw.take() {
+            Some(flaw) if self.is_raw() => self.before = flaw.1,
+            Some(flaw) => self.fault = Some(Fault::Flaw(flaw.0)),
+            None => {}
         }
     }
 
@@ -341,6 +374,9 @@ impl Link {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.flaw.is_some() && self.before.is_empty() {
+            self.meet_flaw();
+        }
         self.refuse_if_over()?;
         if !self.before.is_empty() {
             let length = self.before.len().min(buffer.remaining());
@@ -352,13 +388,33 @@ impl Link {
             }
             return Poll::Ready(Ok(()));
         }
+        if self.must_pause() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let start = buffer.filled().len();
         ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;
         let fresh = &buffer.filled()[start..];
         self.read_closed |= fresh.is_empty();
-        self.observe(fresh);
+        let length = fresh.len();
+        let good = self.observe(fresh);
+        if good < length {
+            self.withhold(fresh[good..].into());
+            buffer.set_filled(start + good);
+            if good == 0 {
+                self.meet_flaw();
+            }
+        }
         // The engine must not see what was refused: its answer would be another.
         Poll::Ready(self.refuse_if_over())
+    }
+
+    /// Whether handlers must have a turn before the engine reads on.
+    fn must_pause(&mut self) -> bool {
+        match &mut self.mode {
+            Mode::Http2(meter) => meter.take_pause(),
+            Mode::Http1 | Mode::Raw => false,
+        }
     }
 
     fn refuse_if_over(&self) -> io::Result<()> {
@@ -395,70 +451,14 @@ impl Link {
         Poll::Ready(Ok(written))
     }
 
-    /// How many bytes are worth being copied so that they leave with others. A record of TLS is copied anyway.
+    /// How many bytes are worth being copied so that they leave with others. A record of TLS is copied anyway; on a plain
+    /// connection an answer that is alone leaves without.
     fn gathers(&self) -> usize {
         match &self.io {
-            Some(Transport::Plain(_)) if matches!(self.mode, Mode::Http1) => GATHER_PLAIN,
+            Some(Transport::Plain(_)) if matches!(self.mode, Mode::Http1) && self.out.is_empty() => {
+                GATHER_ALONE
+            }
             _ => GATHER,
-        }
-    }
-
-    /// The next step if one of the first slices is in a file; `None` if they are to be written from memory.
-    fn step_to_file(&self, slices: &[IoSlice<'_>]) -> Option<FileStep> {
-        let place = slices.iter().take(3).position(|slice| self.in_files.find(slice).is_some())?;
-        if !self.io.as_ref().is_some_and(Transport::sends_files) {
-            return None;
-        }
-        let before = slices.iter().take(place).map(|slice| slice.len()).sum();
-        match before {
-            0 => Some(FileStep::Send(place)),
-            _ if self.out.len() + before <= GATHER => Some(FileStep::Gather(place, before)),
-            _ => None,
-        }
-    }
-
-    /// Gathers what stands before the file, to leave in one packet with its beginning; or sends from the file.
-    fn poll_send_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-        step: FileStep,
-    ) -> Poll<io::Result<usize>> {
-        let place = match step {
-            FileStep::Gather(place, before) => {
-                for slice in slices.iter().take(place) {
-                    self.out.extend_from_slice(slice);
-                }
-                return Poll::Ready(Ok(before));
-            }
-            FileStep::Send(place) => place,
-        };
-        let part = slices.get(place).map_or(&[][..], |slice| &**slice);
-        while let Some(rest @ [_, ..]) = self.out.get(self.out_sent..) {
-            let write = open(&mut self.io)?.poll_write_with_more_to_come(cx, rest);
-            self.out_sent += ready!(self.note_engine_write(write))?;
-        }
-        self.out.clear();
-        self.out_sent = 0;
-        let Some((file, position)) = self.in_files.find(part) else {
-            return Poll::Ready(Err(io::ErrorKind::NotFound.into()));
-        };
-        let send = match &self.io {
-            Some(io) => io.poll_send_file(cx, file, position, part.len()),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        };
-        match self.note_engine_write(send) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                // Nothing was sent: the engine offers the same bytes again, and they are written from memory.
-                self.in_files.give_up();
-                let write = Pin::new(open(&mut self.io)?).poll_write(cx, part);
-                self.note_engine_write(write)
-            }
-            Poll::Ready(Ok(sent)) => {
-                self.in_files.sent(part, sent);
-                Poll::Ready(Ok(sent))
-            }
-            other => other,
         }
     }
 
@@ -492,7 +492,9 @@ impl Link {
             let now = Instant::now();
             for slice in slices {
                 let part = length.min(slice.len());
-                meter.sent(&slice[..part], now);
+                if let Verdict::End(goodbye) = meter.sent(&slice[..part], now) {
+                    self.fault = Some(Fault::Frames(goodbye));
+                }
                 length -= part;
             }
         }
@@ -536,6 +538,9 @@ impl Link {
         let flushed = self.poll_flush(cx);
         if flushed.is_ready() && !self.engine_waits {
             self.answered = None;
+            if self.requests.is_empty() {
+                self.in_files.forget();
+            }
         }
         flushed
     }

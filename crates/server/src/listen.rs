@@ -27,6 +27,7 @@ pub struct Listener {
     /// The socket file to remove when the listener is given up.
     file: Option<PathBuf>,
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) proxy_protocol: bool,
     name: Option<String>,
     inherited: bool,
 }
@@ -126,6 +127,18 @@ impl Listener {
         self
     }
 
+    /// Whether every connection begins with a header of the PROXY protocol, version 1 or 2, before TLS.
+    /// Default: no.
+    ///
+    /// The header's source is the connection's peer from then on. A connection without one, or from a proxy
+    /// that is not [trusted](crate::Builder::trusted_proxies) if any are named, is closed without an answer and
+    /// counted. Turn it on only where nobody but proxies can connect: whoever can, may say to be anyone.
+    #[must_use]
+    pub fn proxy_protocol(mut self, expect: bool) -> Self {
+        self.proxy_protocol = expect;
+        self
+    }
+
     /// Whether TLS is spoken on this socket.
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
@@ -154,7 +167,7 @@ impl Listener {
     }
 
     fn from_unix(listener: UnixListener, file: Option<PathBuf>) -> io::Result<Self> {
-        Ok(Self { socket: Bound::Unix(listener), file, tls: None, name: None, inherited: false })
+        Ok(Self::of(Bound::Unix(listener), file))
     }
 
     /// Leaves the socket's file where it is when the listener goes.
@@ -210,7 +223,11 @@ impl Listener {
     }
 
     fn of_tcp(listener: TcpListener) -> Self {
-        Self { socket: Bound::Tcp(listener), file: None, tls: None, name: None, inherited: false }
+        Self::of(Bound::Tcp(listener), None)
+    }
+
+    fn of(socket: Bound, file: Option<PathBuf>) -> Self {
+        Self { socket, file, tls: None, proxy_protocol: false, name: None, inherited: false }
     }
 }
 

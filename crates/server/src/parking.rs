@@ -157,9 +157,11 @@ fn say_goodbye(row: Row, context: &Context) {
     let _ = rustix::net::shutdown(&row.socket, rustix::net::Shutdown::Write);
     let left = context.drain.deadline().map(|end| end.saturating_duration_since(Instant::now()));
     let longest = left.map_or(GOODBYE, |left| left.min(GOODBYE));
+    let endpoint = context.endpoints.get(row.listener).map(Arc::clone);
     tokio::spawn(async move {
-        let Row { socket, peer, admission, .. } = row;
-        if let Ok(mut socket) = Accepted::Bare(socket).register(peer) {
+        let Row { socket, admission, .. } = row;
+        let socket = endpoint.and_then(|endpoint| Accepted::Bare(socket).register(&endpoint.local).ok());
+        if let Some(mut socket) = socket {
             let read = async {
                 let mut rest = [0; 256];
                 while matches!(socket.read(&mut rest).await, Ok(length) if length > 0) {}

@@ -2,14 +2,16 @@
 //!
 //! In: a parsed request head. Out: nothing, or the [`Refusal`]. Pure; never sees sockets or bodies.
 
-use http::header::{EXPECT, HOST, HeaderValue};
-use http::{Method, Request, Uri, Version};
+use http::header::{EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Uri, Version};
+use http_body::Body;
 
 use crate::answer::Refusal;
+use crate::h2_rules;
 use crate::limits::Limits;
 
 /// Checks a request and settles its host: an absolute-form target wins over `Host` (RFC 9112 §3.2.2).
-pub(crate) fn admit<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn admit<B: Body>(request: &mut Request<B>, limits: &Limits) -> Result<(), Refusal> {
     let uri = request.uri();
     if target_length(uri) > limits.max_target_bytes {
         return Err(Refusal::TargetTooLong);
@@ -20,14 +22,35 @@ pub(crate) fn admit<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), 
     check_method(request.method())?;
     check_target(request.method(), uri)?;
     if request.version() == Version::HTTP_2 {
+        h2_rules::settle(request)?;
         check_authority(request)?;
     } else {
         check_host(request)?;
+        // Only a body in chunks has a coding: the engine refuses every other.
+        if request.body().size_hint().exact().is_none() {
+            check_coding(request.headers())?;
+        }
     }
-    match request.headers().get(EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::Expectation),
-        _ => Ok(()),
+    let mut expectations = request.headers().get_all(EXPECT).iter();
+    match expectations.all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        true => Ok(()),
+        false => Err(Refusal::Expectation),
     }
+}
+
+/// RFC 9112 §6.1: `chunked` once. Nothing here undoes another coding, and a handler would take it for the content.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut times = 0;
+    for value in headers.get_all(TRANSFER_ENCODING) {
+        for coding in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            match coding {
+                [] => {}
+                _ if coding.eq_ignore_ascii_case(b"chunked") => times += 1,
+                _ => return Err(Refusal::Coding),
+            }
+        }
+    }
+    if times > 1 { Err(Refusal::Framing) } else { Ok(()) }
 }
 
 /// Length of the target as it stood in the request line.
@@ -93,6 +116,10 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), Refusal> {
         return if uri.scheme().is_some() { check_scheme(uri) } else { Err(Refusal::Target) };
     };
     check_scheme(uri)?;
+    // RFC 3986 §2: other characters are percent-encoded. The engine takes UTF-8.
+    if !target.as_str().is_ascii() {
+        return Err(Refusal::Target);
+    }
     if uri.scheme().is_none() && uri.authority().is_some() {
         return Err(Refusal::Target);
     }

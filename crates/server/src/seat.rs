@@ -28,6 +28,8 @@ pub(crate) struct Endpoint {
     pub(crate) index: usize,
     pub(crate) local: Local,
     pub(crate) tls: Option<TlsConfig>,
+    /// Whether a proxy introduces each connection.
+    pub(crate) proxy_protocol: bool,
 }
 
 /// A connection on its way to the loop that serves it.

@@ -27,6 +27,7 @@ use crate::observer::Observer;
 use crate::running::{Ended, Running};
 use crate::seat::{Bell, Endpoint, Seat};
 use crate::tally::{Counters, Tally};
+use crate::trusted::TrustedProxies;
 
 /// Everything a server needs but the application.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub struct Builder {
     counters: Option<Vec<&'static Counters>>,
     describe: Option<Describe>,
     find_file: Option<FindFile>,
+    trusted: TrustedProxies,
 }
 
 impl Builder {
@@ -96,6 +98,15 @@ impl Builder {
         self
     }
 
+    /// Believes these proxies what they say of the client: in `Forwarded` and `X-Forwarded-*`
+    /// ([`Client`](crate::Client)), and in the PROXY protocol, which with this nobody else may speak
+    /// ([`Listener::proxy_protocol`]). Default: none; then the header fields are not looked at.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = proxies;
+        self
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -122,6 +133,7 @@ impl Builder {
             counters: self.counters,
             describe: self.describe,
             find_file: self.find_file,
+            trusted: self.trusted,
         })
     }
 }
@@ -136,6 +148,7 @@ pub struct Server {
     counters: Option<Vec<&'static Counters>>,
     describe: Option<Describe>,
     find_file: Option<FindFile>,
+    trusted: TrustedProxies,
 }
 
 impl Server {
@@ -149,6 +162,7 @@ impl Server {
             counters: None,
             describe: None,
             find_file: None,
+            trusted: TrustedProxies::default(),
         }
     }
 
@@ -193,6 +207,7 @@ impl Server {
                 find_file: self.find_file,
                 lot: Lot::new(seat.tally)?,
                 endpoints: Arc::clone(&parts.endpoints),
+                trusted: self.trusted.clone(),
             });
             loops.push(EventLoop {
                 context,
@@ -250,7 +265,12 @@ impl Server {
         let bell = Arc::new(Bell::default());
         let seat = |tally| Arc::new(Seat::new(tally, Arc::clone(&bell), drain.clone()));
         let endpoint = |(index, listener): (usize, &Listener)| {
-            Arc::new(Endpoint { index, local: listener.local(), tls: listener.tls.clone() })
+            Arc::new(Endpoint {
+                index,
+                local: listener.local(),
+                tls: listener.tls.clone(),
+                proxy_protocol: listener.proxy_protocol,
+            })
         };
         Parts {
             seats: tallies.into_iter().map(seat).collect(),

@@ -10,11 +10,13 @@ use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-/// The other end of a connection.
+use crate::listen::Local;
+
+/// The other end of a connection; behind a proxy that speaks the PROXY protocol, of the proxy's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
@@ -73,6 +75,26 @@ impl Socket {
         }
     }
 
+    /// As [`readable`](Self::readable), and says whether the end has come.
+    pub(crate) async fn ready_to_read(&self) -> io::Result<Ready> {
+        match self {
+            Self::Tcp(stream) => stream.ready(Interest::READABLE).await,
+            Self::Unix(stream) => stream.ready(Interest::READABLE).await,
+        }
+    }
+
+    /// Does `work` on the socket. If it says `WouldBlock`, the next wait is for something new.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        work: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, work),
+            Self::Unix(stream) => stream.try_io(interest, work),
+        }
+    }
+
     /// Waits until there is something to read, the end included.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match self {
@@ -91,12 +113,13 @@ impl Accepted {
         }
     }
 
-    /// The socket, registered with the event loop of this thread.
-    pub(crate) fn register(self, peer: Peer) -> io::Result<Socket> {
-        match (self, peer) {
+    /// The socket, registered with the event loop of this thread. `local` says what kind it is: the peer may
+    /// be one that a proxy told of.
+    pub(crate) fn register(self, local: &Local) -> io::Result<Socket> {
+        match (self, local) {
             (Self::Here(socket), _) => Ok(socket),
-            (Self::Bare(socket), Peer::Tcp(_)) => TcpStream::from_std(socket.into()).map(Socket::Tcp),
-            (Self::Bare(socket), Peer::Unix) => UnixStream::from_std(socket.into()).map(Socket::Unix),
+            (Self::Bare(socket), Local::Unix(_)) => UnixStream::from_std(socket.into()).map(Socket::Unix),
+            (Self::Bare(socket), _) => TcpStream::from_std(socket.into()).map(Socket::Tcp),
         }
     }
 }

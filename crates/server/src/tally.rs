@@ -60,6 +60,8 @@ tally! {
     /// The event loop's last heartbeat, in milliseconds of `CLOCK_MONOTONIC`; it beats four times a second.
     /// Of several loops: the oldest.
     beat,
+    /// Connections closed because they did not begin with a header of the PROXY protocol that could be believed.
+    introduction_failures,
 }
 
 /// The memory behind the counters of one event loop; [`COUNTERS`] names them.

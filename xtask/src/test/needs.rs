@@ -26,6 +26,8 @@ struct Found {
     python: Option<PathBuf>,
     has_redis: bool,
     has_postgresql: bool,
+    has_haproxy: bool,
+    has_nginx: bool,
 }
 
 /// How this machine installs packages.
@@ -87,7 +89,7 @@ struct Need {
     is_there: fn(&Found) -> bool,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 9] = [
     Need {
         name: "curl",
         why: "with HTTP/2: speaks to servers as a script does",
@@ -137,6 +139,20 @@ const NEEDS: [Need; 7] = [
         service: Some("postgresql"),
         is_there: |found| found.has_postgresql,
     },
+    Need {
+        name: "haproxy",
+        why: "speaks the PROXY protocol to the server",
+        packages: &["haproxy"],
+        service: Some("haproxy"),
+        is_there: |found| found.has_haproxy,
+    },
+    Need {
+        name: "nginx",
+        why: "says to the server who the client is",
+        packages: &["nginx-light"],
+        service: Some("nginx"),
+        is_there: |found| found.has_nginx,
+    },
 ];
 
 impl Found {
@@ -161,6 +177,8 @@ impl Found {
             has_redis: in_path(&["redis-server"]).is_some() && in_path(&["redis-cli"]).is_some(),
             has_postgresql: (in_path(&["postgres"]).is_some() && in_path(&["initdb"]).is_some())
                 || has_versioned(Path::new(POSTGRESQL), "bin/postgres"),
+            has_haproxy: in_path(&["haproxy"]).is_some(),
+            has_nginx: in_path(&["nginx"]).is_some(),
         }
     }
 
@@ -169,7 +187,8 @@ impl Found {
     }
 
     fn complete(&self) -> Option<Programs> {
-        if !self.curl_speaks_http2 || !self.has_redis || !self.has_postgresql {
+        let others = [self.has_redis, self.has_postgresql, self.has_haproxy, self.has_nginx];
+        if !self.curl_speaks_http2 || others.contains(&false) {
             return None;
         }
         Some(Programs {
@@ -292,6 +311,8 @@ mod tests {
             python: path(),
             has_redis: true,
             has_postgresql: true,
+            has_haproxy: true,
+            has_nginx: true,
         }
     }
 
@@ -378,6 +399,8 @@ mod tests {
             Found { python: None, ..everything() },
             Found { has_redis: false, ..everything() },
             Found { has_postgresql: false, ..everything() },
+            Found { has_haproxy: false, ..everything() },
+            Found { has_nginx: false, ..everything() },
         ] {
             assert!(found.complete().is_none());
             assert_eq!(found.missing().len(), 1);

@@ -14,6 +14,7 @@ mod browser;
 mod curl;
 mod many;
 mod node;
+mod proxies;
 mod python;
 mod site;
 

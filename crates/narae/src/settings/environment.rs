@@ -29,6 +29,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
         match &**name {
             "NARAE_HTTP" => given.http = set(list(value).map_err(fail)?),
             "NARAE_HTTPS" => given.https = set(list(value).map_err(fail)?),
+            "NARAE_TRUSTED_PROXIES" => given.trusted_proxies = set(networks(value).map_err(fail)?),
             "NARAE_CERT" => given.cert = path().and_then(set),
             "NARAE_KEY" => given.key = path().and_then(set),
             "NARAE_CHAIN" => given.chain = path().and_then(set),
@@ -41,6 +42,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
             "NARAE_LOG_FILE" => given.log_file = path().and_then(set),
             "NARAE_CONFIG" => environment.config = path(),
             _ if value.is_empty() && KNOWN.contains(&&**name) => {}
+            "NARAE_PROXY_PROTOCOL" => given.proxy_protocol = set(value::switch(value).map_err(fail)?),
             "NARAE_TLS_MIN" => given.tls_min = set(value::tls_version(value).map_err(fail)?),
             "NARAE_WORKERS" => given.workers = set(value.parse().map_err(fail)?),
             "NARAE_THREADS" => given.threads = set(value::threads(value).map_err(fail)?),
@@ -57,7 +59,8 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
 }
 
 /// The variables whose empty value means nothing.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
+    "NARAE_PROXY_PROTOCOL",
     "NARAE_TLS_MIN",
     "NARAE_WORKERS",
     "NARAE_THREADS",
@@ -77,6 +80,10 @@ fn list(text: &str) -> Result<Vec<value::Address>, String> {
     value::addresses(&text.split(',').collect::<Vec<_>>())
 }
 
+fn networks(text: &str) -> Result<narae_server::TrustedProxies, String> {
+    value::networks(&text.split(',').collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +99,8 @@ mod tests {
         let environment = of(&[("NARAE_HTTP", "127.0.0.1:1, unix:/a.sock"), ("NARAE_HTTPS", "off")]).unwrap();
         assert_eq!(environment.given.http.unwrap().0.len(), 2);
         assert_eq!(environment.given.https.unwrap().0, []);
+        let environment = of(&[("NARAE_TRUSTED_PROXIES", "10.0.0.0/8, ::1")]).unwrap();
+        assert_eq!(environment.given.trusted_proxies.unwrap().0.to_string(), "10.0.0.0/8, ::1/128");
     }
 
     #[test]

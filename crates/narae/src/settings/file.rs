@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use narae_server::TrustedProxies;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
@@ -40,6 +41,8 @@ fn parse(path: &Path, text: &str) -> Result<Given, Error> {
     Ok(Given {
         http: list(content.http),
         https: list(content.https),
+        proxy_protocol: content.proxy_protocol.map(|expect| (expect, origin.clone())),
+        trusted_proxies: content.trusted_proxies.map(|networks| (networks.0, origin.clone())),
         cert: file(content.tls.cert),
         key: file(content.tls.key),
         chain: file(content.tls.chain),
@@ -92,6 +95,8 @@ fn locate(text: &str, offset: usize) -> (String, String) {
 struct Content {
     http: Option<Addresses>,
     https: Option<Addresses>,
+    proxy_protocol: Option<bool>,
+    trusted_proxies: Option<Networks>,
     workers: Option<WorkersField>,
     threads: Option<ThreadsField>,
     name: Option<NameField>,
@@ -161,6 +166,26 @@ impl<'de> Deserialize<'de> for Addresses {
             }
         }
         deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+/// One network, several, or `off`.
+struct Networks(TrustedProxies);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a network as \"10.0.0.0/8\", a list of them, or \"off\"")]
+        enum OneOrMore {
+            One(String),
+            More(Vec<String>),
+        }
+        match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(text) => value::networks(&[text]),
+            OneOrMore::More(texts) => value::networks(&texts),
+        }
+        .map(Self)
+        .map_err(D::Error::custom)
     }
 }
 
@@ -268,6 +293,9 @@ mod tests {
             ("workers = 9999", ["narae.toml:1:11", "workers: "]),
             ("[limits]\nhead_timeout = \"5\"", ["narae.toml:2:16", "limits.head_timeout: "]),
             ("[limits]\nhead_timeuot = \"5s\"", ["narae.toml:2:1", "head_timeout"]),
+            ("trusted_proxies = [\"10.1.2.3/8\"]", ["narae.toml:1:19", "10.0.0.0/8"]),
+            ("trusted_proxies = 10", ["narae.toml:1:19", "a list of them"]),
+            ("proxy_protocol = \"yes\"", ["narae.toml:1:18", "proxy_protocol: "]),
             ("[log]\nformat = \"loud\"", ["narae.toml:2:10", "combined"]),
             ("[tls]\nmin = 1.2", ["narae.toml:2:7", "string"]),
             ("http = ", ["narae.toml:1:", "http"]),

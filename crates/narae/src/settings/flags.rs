@@ -50,6 +50,22 @@ pub struct Flags {
     #[arg(long, value_name = "ADDRESS")]
     https: Vec<String>,
 
+    /// Every connection begins with a header of the PROXY protocol, v1 or v2, before TLS: a proxy says who
+    /// the client is. [default: false]
+    ///
+    /// A connection without one is closed. Name the proxies with --trusted-proxy, so that nobody else can
+    /// say to be anyone.
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = value::switch)]
+    proxy_protocol: Option<bool>,
+
+    /// Believe this proxy what it says of the client: an address, a network as 10.0.0.0/8, or "unix". Repeat
+    /// it for more; "off" for none. [default: none]
+    ///
+    /// It is read from Forwarded or X-Forwarded-For, -Proto and -Host, and from the PROXY protocol.
+    #[arg(long = "trusted-proxy", value_name = "CIDR")]
+    trusted_proxies: Vec<String>,
+
     /// PEM file with the certificate for HTTPS, and the intermediate ones after it. Needs --key.
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
@@ -154,6 +170,14 @@ impl Flags {
         Ok(Given {
             http: set(list("--http", self.http)?),
             https: set(list("--https", self.https)?),
+            proxy_protocol: set(self.proxy_protocol),
+            trusted_proxies: set(match &*self.trusted_proxies {
+                [] => None,
+                texts => Some(
+                    value::networks(texts)
+                        .map_err(|reason| Error::Settings(SettingFault::new("--trusted-proxy", reason)))?,
+                ),
+            }),
             cert: set(self.cert),
             key: set(self.key),
             chain: set(self.chain),
@@ -210,6 +234,12 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_needs_no_value_and_takes_one_after_an_equals_sign() {
+        let of = |flag| parse(&[flag]).unwrap().proxy_protocol.unwrap().0;
+        assert!(of("--proxy-protocol") && of("--proxy-protocol=true") && !of("--proxy-protocol=false"));
+    }
+
+    #[test]
     fn mistakes_name_the_flag_and_what_is_allowed() {
         for (arguments, parts) in [
             (["--http", "8080"], ["--http", "127.0.0.1:8080"]),
@@ -218,6 +248,8 @@ mod tests {
             (["--threads", "0"], ["--threads", "1024"]),
             (["--name", "a/b"], ["--name", "letters"]),
             (["--linger", "5"], ["--linger", "15s"]),
+            (["--trusted-proxy", "10.1.2.3/8"], ["--trusted-proxy", "10.0.0.0/8"]),
+            (["--proxy-protocol=v2", "--http=a:1"], ["--proxy-protocol", "true or false"]),
             (["--log", "loud"], ["--log", "combined"]),
         ] {
             let error = parse(&arguments).unwrap_err();

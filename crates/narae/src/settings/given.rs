@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use narae_server::TlsVersion;
+use narae_server::{TlsVersion, TrustedProxies};
 
 use super::cluster::ClusterGiven;
 use super::limits::LimitsGiven;
@@ -66,6 +66,8 @@ pub(crate) type Set<T> = Option<(T, Origin)>;
 pub(crate) struct Given {
     pub(crate) http: Set<Vec<Address>>,
     pub(crate) https: Set<Vec<Address>>,
+    pub(crate) proxy_protocol: Set<bool>,
+    pub(crate) trusted_proxies: Set<TrustedProxies>,
     pub(crate) cert: Set<PathBuf>,
     pub(crate) key: Set<PathBuf>,
     pub(crate) chain: Set<PathBuf>,
@@ -91,6 +93,8 @@ impl Given {
         Self {
             http: self.http.or(lower.http),
             https: self.https.or(lower.https),
+            proxy_protocol: self.proxy_protocol.or(lower.proxy_protocol),
+            trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             cert: self.cert.or(lower.cert),
             key: self.key.or(lower.key),
             chain: self.chain.or(lower.chain),

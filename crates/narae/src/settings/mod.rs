@@ -19,7 +19,7 @@ mod size;
 
 use std::path::PathBuf;
 
-use narae_server::{DrainSettings, Limits, Tls};
+use narae_server::{DrainSettings, Limits, Tls, TrustedProxies};
 
 use crate::error::{Error, SettingFault};
 use crate::log::Log;
@@ -36,6 +36,8 @@ pub use value::{PerCore, Workers};
 pub(crate) struct Programmed {
     pub(crate) http: Vec<String>,
     pub(crate) https: Vec<(String, Tls)>,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) trusted_proxies: Vec<String>,
     pub(crate) workers: Option<Workers>,
     pub(crate) threads: Option<usize>,
     pub(crate) name: Option<String>,
@@ -63,6 +65,9 @@ pub(crate) struct Settings {
     /// `None`: nobody said anything. Empty: none, on purpose.
     pub(crate) http: Option<Vec<Address>>,
     pub(crate) https: Option<Vec<(Address, Tls)>>,
+    /// Whether a proxy introduces each connection.
+    pub(crate) proxy_protocol: bool,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// What inherited sockets for HTTPS use.
     pub(crate) tls: Tls,
     /// Why the certificate or the TLS version would be without use if no address speaks TLS.
@@ -178,10 +183,18 @@ fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {
             addresses.into_iter().zip(tlses).collect()
         }),
     };
+    let proxy_protocol = given.proxy_protocol.map_or(programmed.proxy_protocol, |(expect, _)| expect);
+    let trusted_proxies = match given.trusted_proxies {
+        Some((networks, _)) => networks,
+        None => value::networks(&programmed.trusted_proxies)
+            .map_err(|reason| fault("App::trusted_proxies", reason))?,
+    };
     let log = programmed.log.replaced_by(given.log, given.log_file);
     Ok(Settings {
         http,
         https,
+        proxy_protocol,
+        trusted_proxies,
         tls: first,
         idle_tls,
         workers,

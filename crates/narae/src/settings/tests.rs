@@ -55,7 +55,23 @@ fn show_https(settings: &Settings) -> String {
     format!("{:?}", list.map(|list| list.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>()))
 }
 
-const KEYS: [KeyCase; 7] = [
+const KEYS: [KeyCase; 9] = [
+    KeyCase {
+        programmed: |programmed| programmed.proxy_protocol = true,
+        file: "proxy_protocol = false",
+        variable: ("NARAE_PROXY_PROTOCOL", "true"),
+        flag: ["--proxy-protocol=false", "--threads=1"],
+        expected: ["false", "true", "false", "true", "false"],
+        show: |settings| settings.proxy_protocol.to_string(),
+    },
+    KeyCase {
+        programmed: |programmed| programmed.trusted_proxies = vec!["10.0.0.0/8".into()],
+        file: "trusted_proxies = [\"::1\", \"unix\"]",
+        variable: ("NARAE_TRUSTED_PROXIES", "off"),
+        flag: ["--trusted-proxy", "127.0.0.1"],
+        expected: ["", "10.0.0.0/8", "::1/128, unix", "", "127.0.0.1/32"],
+        show: |settings| settings.trusted_proxies.to_string(),
+    },
     KeyCase {
         programmed: |programmed| programmed.http = vec!["a:1".into(), "a:2".into()],
         file: "http = \"b:1\"",
@@ -234,6 +250,8 @@ fn what_cannot_work_is_refused_whatever_its_source() {
     assert!(error.contains("head_timeout"), "{error}");
     let error = of(Programmed { workers: Some(Workers::Count(9999)), ..Programmed::default() }, "");
     assert!(error.contains("App::workers"), "{error}");
+    let error = of(Programmed { trusted_proxies: vec!["proxy".into()], ..Programmed::default() }, "");
+    assert!(error.contains("App::trusted_proxies") && error.contains("10.0.0.0/8"), "{error}");
     let error = of(Programmed { http: vec!["8080".into()], ..Programmed::default() }, "");
     assert!(error.contains("App::http") && error.contains("127.0.0.1:8080"), "{error}");
 }
@@ -291,6 +309,8 @@ fn the_documented_file_holds_every_default() {
     assert_eq!(format!("{:?}", settings.limits), format!("{:?}", defaults.limits));
     assert_eq!(settings.drain, defaults.drain);
     assert_eq!(settings.workers, defaults.workers);
+    assert_eq!(settings.proxy_protocol, defaults.proxy_protocol);
+    assert_eq!(settings.trusted_proxies, defaults.trusted_proxies);
     assert_eq!(show_http(&settings), r#"Some(["127.0.0.1:8080"])"#);
     assert_eq!(show_https(&settings), "Some([])");
     // What is commented out can be said too.

@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use narae_layers::Format;
-use narae_server::TlsVersion;
+use narae_server::{TlsVersion, TrustedProxies};
 
 /// An address to listen on, of sound form: `host:port` or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,28 @@ pub(crate) fn addresses<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Address>, Stri
         return Err("\"off\" stands alone: it cannot be mixed with addresses".to_owned());
     }
     texts.into_iter().map(str::parse).collect()
+}
+
+/// Reads a list of networks. `off` alone, or nothing, is the empty list.
+pub(crate) fn networks<T: AsRef<str>>(texts: &[T]) -> Result<TrustedProxies, String> {
+    let texts: Vec<&str> =
+        texts.iter().map(|text| text.as_ref().trim()).filter(|text| !text.is_empty()).collect();
+    if texts == ["off"] {
+        return Ok(TrustedProxies::default());
+    }
+    TrustedProxies::new(texts).map_err(|error| match error {
+        narae_server::Error::Setting(reason) => reason,
+        error => error.to_string(),
+    })
+}
+
+/// Reads a switch.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "on" => Ok(true),
+        "false" | "off" => Ok(false),
+        _ => Err(format!("{text:?} is no switch: write true or false")),
+    }
 }
 
 /// How many worker processes.
@@ -213,6 +235,20 @@ mod tests {
         assert_eq!(addresses::<&str>(&[]), Ok(vec![]));
         assert_eq!(addresses(&["a:1", " b:2 "]).map(|list| list.len()), Ok(2));
         assert!(addresses(&["a:1", "off"]).unwrap_err().contains("alone"));
+    }
+
+    #[test]
+    fn networks_are_a_list_that_can_be_off() {
+        assert_eq!(networks(&["off"]), Ok(TrustedProxies::default()));
+        assert_eq!(networks(&[""]), Ok(TrustedProxies::default()));
+        assert_eq!(networks(&["::1", " unix "]).unwrap().to_string(), "::1/128, unix");
+        assert!(networks(&["off", "::1"]).unwrap_err().contains("\"off\""));
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        assert_eq!((switch("true"), switch("off")), (Ok(true), Ok(false)));
+        assert!(switch("yes").unwrap_err().contains("\"yes\""));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cookies;
 mod failures;
 mod hostile_paths;
 mod messages;
+mod proxies;
 mod run;
 mod serve_static;
 mod settings;

@@ -162,6 +162,16 @@ impl Client {
         self.buffer.drain(..length).collect()
     }
 
+    /// Reads exactly `length` bytes, unless the connection ends before.
+    pub fn try_take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < length {
+            if self.fill()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
     /// Reads to the end of the connection. A reset is an error.
     pub fn rest(&mut self) -> io::Result<String> {
         while self.fill()? > 0 {}

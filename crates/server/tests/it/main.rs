@@ -8,6 +8,7 @@ mod site;
 mod h2_frames;
 
 mod accept;
+mod conformance;
 mod drain;
 mod hand_over;
 mod honest_peers;
@@ -17,6 +18,8 @@ mod listeners;
 mod observe;
 mod parking;
 mod protocols;
+mod proxies;
 mod rfc9112;
+mod rfc9113;
 mod tls;
 mod workers;

@@ -244,10 +244,10 @@ mod s6_message_body {
     }
 
     #[test]
-    fn with_both_length_and_chunks_the_connection_ends_after_the_answer() {
+    fn both_a_length_and_chunks_are_refused() {
         check(
             &post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
-            200,
+            400,
             true,
         );
     }

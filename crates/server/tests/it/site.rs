@@ -142,7 +142,7 @@ impl Drop for Site {
 }
 
 /// One certificate for all tests of a process.
-fn development() -> TlsConfig {
+pub fn development() -> TlsConfig {
     static MADE: OnceLock<TlsConfig> = OnceLock::new();
     let make = || {
         let folder = tempfile::tempdir().unwrap();

@@ -102,8 +102,11 @@ fn ask_over_http1(mut wire: Wire, target: &[u8]) -> io::Result<(Answer, Option<W
     Ok((answer, (!reply.closes()).then_some(wire)))
 }
 
+/// A target is ASCII and has no fragment (RFC 9112 §3.2). The statuses in `targets.txt` are those of what is left
+/// without the fragment, and of the file with such a name.
 fn due_over_http1(case: &Case, setup: usize) -> Due {
-    Due { status: case.statuses[setup], may_be_refused: false }
+    let is_target = case.target.is_ascii() && !case.target.contains(&b'#');
+    Due { status: if is_target { case.statuses[setup] } else { 400 }, may_be_refused: false }
 }
 
 fn ask_over_http2(mut client: http2::Client, path: &[u8]) -> io::Result<(Answer, Option<http2::Client>)> {
@@ -117,17 +120,12 @@ fn ask_over_http2(mut client: http2::Client, path: &[u8]) -> io::Result<(Answer,
     })
 }
 
-/// A target that HTTP/1.1 answers with `400` may be refused without an answer. `:path` begins with a slash (RFC 9113
-/// §8.3.1): what does not is refused, but for a query alone, which is taken for that of `/`.
+/// A target that HTTP/1.1 answers with `400` may be refused without an answer. `:path` is ASCII and begins with a slash
+/// (RFC 9113 §8.3.1): what is not or does not is refused. A fragment is taken away by the engine before anyone sees it.
 fn due_over_http2(case: &Case, setup: usize) -> Due {
-    match case.target.first() {
-        Some(b'/') => {
-            let status = case.statuses[setup];
-            Due { status, may_be_refused: status == 400 }
-        }
-        Some(b'?') => Due { status: 200, may_be_refused: false },
-        _ => Due { status: 400, may_be_refused: true },
-    }
+    let is_path = case.target.first() == Some(&b'/') && case.target.is_ascii();
+    let status = if is_path { case.statuses[setup] } else { 400 };
+    Due { status, may_be_refused: status == 400 }
 }
 
 #[test]

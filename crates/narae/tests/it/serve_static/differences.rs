@@ -30,10 +30,9 @@ pub const RULES: &[Rule] = &[
         covers: |case, difference| case.target == "*" && difference.is_status(404, 400),
     },
     Rule {
-        reason: "narae-server takes UTF-8 in a target and finds the file it names. Node is right by the grammar, \
-                 by which a target is ASCII and others should be 400 (RFC 9112 §3.2, RFC 3986 §2)",
+        reason: "a target has no fragment (RFC 9112 §3.2): 400",
         cases: 1,
-        covers: |case, difference| !case.target.is_ascii() && difference.is_status(400, 200),
+        covers: |case, difference| case.target.contains('#') && difference.is_status(200, 400),
     },
     // Methods (RFC 9110 §9, §15.5.6).
     Rule {

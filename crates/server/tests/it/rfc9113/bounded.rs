@@ -1,0 +1,265 @@
+//! Attacks that the protocol allows, and which must cost the server little: stalls, slow reading, bombs, small frames
+//! (RFC 9113 §10.5). Here too is what all attacks share: the honest client, and the measure of memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use narae_server::Limits;
+
+use super::block::{Block, read_status};
+use super::frames::*;
+use super::{peer, site};
+use crate::client::{BOTH, Client, Over};
+use crate::site::Site;
+
+/// How much the memory of client and server together may grow while an attack runs.
+const MOST_GROWTH: usize = 64 << 20;
+
+/// Runs `attack` while an honest client asks again and again, and checks that all its requests are answered and that
+/// memory stays bounded. Its first answer comes before the attack, the last after it.
+#[track_caller]
+pub fn under_attack<T>(name: &str, site: &Site, attack: impl FnOnce() -> T) -> T {
+    let mut honest = Honest::new(site);
+    honest.ask();
+    let (before, cpu_before) = (resident(), cpu());
+    let ended = AtomicBool::new(false);
+    let ask_on = || {
+        let (mut answers, mut most) = (0, before);
+        loop {
+            let last = ended.load(Ordering::Acquire);
+            honest.ask();
+            answers += 1;
+            most = most.max(resident());
+            if last {
+                return (answers, most - before);
+            }
+        }
+    };
+    let (outcome, (answers, growth)) = std::thread::scope(|scope| {
+        let witness = scope.spawn(ask_on);
+        let outcome = {
+            let _ended = Ended(&ended);
+            attack()
+        };
+        (outcome, witness.join().unwrap())
+    });
+    println!(
+        "{name}: {answers} honest answers, {} KiB more memory, {} ms CPU",
+        growth >> 10,
+        cpu() - cpu_before
+    );
+    assert!(growth < MOST_GROWTH, "{name}: memory grew by {growth} bytes");
+    outcome
+}
+
+/// Says that the attack is over, also when it fails.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A client that behaves.
+struct Honest {
+    client: Client,
+    stream: u32,
+}
+
+impl Honest {
+    fn new(site: &Site) -> Self {
+        Self { client: peer::open(site, Over::Plain), stream: 1 }
+    }
+
+    #[track_caller]
+    fn ask(&mut self) {
+        self.client.send([headers(self.stream, Block::get("/")), window(0, 13)].concat());
+        let head = recv_kind(&mut self.client, HEADERS);
+        assert_eq!((head.stream, read_status(&head.payload)), (self.stream, 200));
+        assert_eq!(recv_kind(&mut self.client, DATA).payload, b"Hello, World!");
+        self.stream += 2;
+    }
+}
+
+/// Bytes of memory that this process has in use: client and server.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// Milliseconds of CPU that this process has used: client and server.
+fn cpu() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    (ticks(11) + ticks(12)) * 10
+}
+
+/// Sends until the server takes no more.
+pub fn flood(client: &mut Client, batches: impl Iterator<Item = Vec<u8>>) {
+    let batches: Vec<Vec<u8>> = batches.collect();
+    for bytes in batches.concat().chunks(32 * 1024) {
+        if client.try_send(bytes).is_err() {
+            return;
+        }
+    }
+}
+
+/// How the server ends the connection.
+pub fn end_of(client: &mut Client) -> String {
+    while let Some(frame) = peer::next(client) {
+        if frame.kind == GOAWAY {
+            while peer::next(client).is_some() {}
+            return name_of_end(&frame);
+        }
+    }
+    "closed".to_owned()
+}
+
+pub fn name_of_end(frame: &Frame) -> String {
+    peer::Event::Goaway(goaway(frame).1).to_string()
+}
+
+/// 256 requests for 64 MiB each, on streams that take `bytes` at first.
+fn ask_for_much(site: &Site, bytes: u32) -> Client {
+    let mut client = peer::open(site, Over::Plain);
+    client.send(settings(&[(4, bytes)]));
+    for stream in (1..512).step_by(2) {
+        client.send(headers(stream, Block::get("/big")));
+    }
+    client
+}
+
+#[test]
+fn zero_window_stall() {
+    let site = site(Limits::default().write_stall(Duration::from_millis(300)));
+    under_attack("zero-window stall", &site, || {
+        let mut client = ask_for_much(&site, 0);
+        assert_eq!(end_of(&mut client), "closed");
+    });
+    site.wait_for(|counts| counts.timeouts == 1);
+}
+
+#[test]
+fn one_byte_window_stall() {
+    let site = site(Limits::default().write_stall(Duration::from_millis(300)));
+    under_attack("one-byte-window stall", &site, || {
+        let mut client = ask_for_much(&site, 1);
+        assert_eq!(end_of(&mut client), "closed");
+    });
+    site.wait_for(|counts| counts.timeouts == 1);
+}
+
+#[test]
+fn a_window_that_opens_byte_by_byte() {
+    let site = site(Limits::default());
+    under_attack("a window byte by byte", &site, || {
+        let mut client = ask_for_much(&site, 1);
+        let mut got = 0;
+        for round in 1..=20 {
+            while got < 256 * round {
+                got += recv_kind(&mut client, DATA).payload.len();
+            }
+            let each: Vec<u8> = (1..512).step_by(2).flat_map(|stream| window(stream, 1)).collect();
+            client.send(each);
+        }
+    });
+}
+
+#[test]
+fn slow_read() {
+    let site = site(Limits::default().write_stall(Duration::from_millis(300)));
+    under_attack("slow read", &site, || {
+        let mut client = ask_for_much(&site, 0x7fff_ffff);
+        client.send(window(0, 0x7000_0000));
+        // Nothing is read until the server has given up.
+        site.wait_for(|counts| counts.timeouts == 1);
+        assert_eq!(end_of(&mut client), "closed");
+    });
+}
+
+/// A field of 4 000 bytes enters the table and is named 10 000 times: 10 KiB that stand for 40 MB.
+#[test]
+fn header_bomb() {
+    let site = site(Limits::default());
+    let end = under_attack("header bomb", &site, || {
+        let mut client = peer::open(&site, Over::Plain);
+        client.send(headers(1, Block::get("/").kept("x", "y".repeat(4000))));
+        let bomb = Block::get("/").raw([0xbe; 10_000]);
+        flood(&mut client, (1..101).map(|n| headers(2 * n + 1, &bomb)));
+        let mut refused = 0;
+        while let Some(frame) = peer::next(&mut client) {
+            match frame.kind {
+                GOAWAY => return name_of_end(&frame),
+                HEADERS if frame.stream > 1 => {
+                    assert_eq!(read_status(&frame.payload), 431);
+                    refused += 1;
+                }
+                _ => {}
+            }
+            if refused == 100 {
+                break;
+            }
+        }
+        format!("{refused} times 431")
+    });
+    assert!(["100 times 431", "GOAWAY PROTOCOL_ERROR", "GOAWAY ENHANCE_YOUR_CALM"].contains(&&*end), "{end}");
+}
+
+#[test]
+fn a_table_that_changes_with_every_field() {
+    let site = site(Limits::default());
+    under_attack("HPACK table abuse", &site, || {
+        let mut client = peer::open(&site, Over::Plain);
+        for stream in (1..2000).step_by(2) {
+            // A table of its own size for the server's fields, and one that is thrown out for the client's.
+            let block = Block::new().table_size(0).table_size(4096).raw(Block::get("/empty"));
+            let block = (0..20).fold(block, |block, n| block.kept(format!("x-{stream}-{n}"), [b'y'; 150]));
+            client.send(headers(stream, block));
+            assert_eq!(read_status(&recv_kind(&mut client, HEADERS).payload), 200);
+        }
+    });
+}
+
+#[test]
+fn the_largest_table_that_can_be_asked_for() {
+    let site = site(Limits::default());
+    under_attack("the largest HPACK table", &site, || {
+        let mut client = peer::open(&site, Over::Plain);
+        client.send(settings(&[(1, u32::MAX)]));
+        for stream in (1..2000).step_by(2) {
+            client.send(headers(stream, Block::get(format!("/not-there-{stream}"))));
+            recv_kind(&mut client, HEADERS);
+        }
+    });
+}
+
+/// Content in frames of one byte, which nobody reads: a byte in a window may cost much more in memory.
+#[test]
+fn content_in_crumbs() {
+    let site = site(Limits::default());
+    under_attack("DATA of one byte each", &site, || {
+        let mut client = peer::open(&site, Over::Plain);
+        client.send(open_headers(1, Block::post("/hold")));
+        // As many as the stream's window lets through.
+        flood(&mut client, (0..256).map(|_| data(1, b"x").repeat(1024)));
+        assert_eq!(end_of(&mut client), "GOAWAY ENHANCE_YOUR_CALM");
+    });
+}
+
+#[test]
+fn content_in_crumbs_that_is_read_is_no_attack() {
+    let site = site(Limits::default());
+    for over in BOTH {
+        let mut client = peer::open(&site, over);
+        client.send(open_headers(1, Block::post("/echo")));
+        for _ in 0..100 {
+            client.send(data(1, b"x").repeat(100));
+        }
+        client.send(last_data(1, b"x"));
+        let head = recv_kind(&mut client, HEADERS);
+        assert_eq!((head.stream, read_status(&head.payload)), (1, 200), "{over:?}");
+    }
+}
