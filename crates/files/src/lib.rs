@@ -100,6 +100,7 @@ mod body;
 mod chunk;
 mod in_file;
 mod offload;
+mod place;
 
 mod error;
 

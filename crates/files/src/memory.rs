@@ -20,6 +20,7 @@ use crate::{
     accept_encoding::{Accepted, Coding},
     in_file::InFile,
     open_file::Stamp,
+    place::Place,
     representation::{Content, Representation},
 };
 
@@ -198,8 +199,7 @@ impl Memory {
 
     /// A place among those who compress or wait for it; `None` when there are many, who must not take all threads.
     pub(crate) fn place_to_compress(&self) -> Option<Place<'_>> {
-        let place = Place(&self.compressing);
-        (self.compressing.fetch_add(1, Ordering::Relaxed) < MOST_COMPRESSING).then_some(place)
+        Place::take(&self.compressing, MOST_COMPRESSING)
     }
 
     /// Waits until nobody else compresses the same file, so that it is done once. Not for an event loop.
@@ -207,15 +207,6 @@ impl Memory {
         let number = self.hasher.hash_one(Asked { path, slot: form.slot() });
         let place = usize::try_from(number % TURNS as u64).unwrap_or_default();
         self.turns[place].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Held while compressing.
-pub(crate) struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

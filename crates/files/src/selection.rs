@@ -57,16 +57,14 @@ impl Selector<'_> {
         {
             return Ok(Found::File(kept));
         }
-        let mut care = Care::Strict;
         for _ in 1..READ_TRIES {
-            match self.look(path, care) {
+            match self.look(path, Care::Strict) {
                 // Somebody writes to it; the next look may find it finished.
                 Err(Missed::Unsteady) => {}
                 decided => return decided,
             }
         }
-        care = Care::TakesGrowth;
-        match self.look(path, care) {
+        match self.look(path, Care::TakesGrowth) {
             Err(Missed::Unsteady) => Err(Refusal::TryLater.into()),
             decided => decided,
         }

@@ -20,6 +20,7 @@ use crate::{
     body::Body,
     open_file::Modified,
     options::Options,
+    place::Place,
     refusal::Refusal,
     representation::NOSNIFF,
     root::{Missed, Root},
@@ -67,7 +68,7 @@ pub(crate) fn answer(
     path: &[u8],
     asked: &Parts,
 ) -> Result<Response<Body>, Missed> {
-    let Some(_place) = place() else { return Err(Refusal::TryLater.into()) };
+    let Some(_place) = Place::take(&AT_WORK, MOST_AT_WORK) else { return Err(Refusal::TryLater.into()) };
     let order = Order::of(asked.uri.query().unwrap_or_default());
     let mut listing = read::listing(root, folder, path, options.dotfiles, MOST_ENTRIES)?;
     order.sort(&mut listing.entries);
@@ -86,20 +87,6 @@ pub(crate) fn answer(
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     Ok(response)
-}
-
-/// Held while a folder is read and its page made, by few at a time: it takes a processor. `None`: enough do so.
-struct Place;
-
-fn place() -> Option<Place> {
-    let place = Place;
-    (AT_WORK.fetch_add(1, Ordering::Relaxed) < MOST_AT_WORK).then_some(place)
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        AT_WORK.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A page, counted until it is sent: slow peers must not hold any number of them.
@@ -123,6 +110,7 @@ impl Drop for Page {
     }
 }
 
+/// Folders that are read now.
 static AT_WORK: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of pages on their way.
 static HELD: AtomicUsize = AtomicUsize::new(0);
