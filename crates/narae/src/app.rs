@@ -85,12 +85,20 @@ impl App {
     /// Believes these proxies what they say of the client. Each is an address (`::1`), a network (`10.0.0.0/8`)
     /// or `unix` for every Unix socket. Default: none. Replaces those of an earlier call.
     ///
-    /// From a peer that is one of them, `Forwarded` (RFC 7239) or else `X-Forwarded-For`, `-Proto` and `-Host`
+    /// From a peer that is one of them, `X-Forwarded-For`, `-Proto` and `-Host` or else `Forwarded` (RFC 7239)
     /// decide what [`Client`](crate::Client) says, which address the access log has, and whether cookies are
     /// `Secure`; and with [`proxy_protocol`](App::proxy_protocol) nobody else can connect. Header fields of
     /// others stay in the request and mean nothing.
     pub fn trusted_proxies<T: Into<String>>(mut self, networks: impl IntoIterator<Item = T>) -> Self {
         self.programmed.trusted_proxies = networks.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Believes [trusted proxies](App::trusted_proxies) in these header fields alone: those that they write.
+    /// Default: [`ProxyHeaders::Auto`](crate::ProxyHeaders::Auto), which is right unless a proxy writes `Forwarded`
+    /// and lets a client's `X-Forwarded-For` pass.
+    pub fn proxy_headers(mut self, headers: crate::ProxyHeaders) -> Self {
+        self.programmed.proxy_headers = headers;
         self
     }
 

@@ -33,6 +33,7 @@
 //! | [`https`](App::https) | `https` | `NARAE_HTTPS` | `--https` | none |
 //! | [`proxy_protocol`](App::proxy_protocol) | `proxy_protocol` | `NARAE_PROXY_PROTOCOL` | `--proxy-protocol` | `false` |
 //! | [`trusted_proxies`](App::trusted_proxies) | `trusted_proxies` | `NARAE_TRUSTED_PROXIES` | `--trusted-proxy` | none |
+//! | [`proxy_headers`](App::proxy_headers) | `proxy_headers` | `NARAE_PROXY_HEADERS` | `--proxy-headers` | `auto` |
 //! | [`https`](App::https) | `tls.cert` | `NARAE_CERT` | `--cert` | the development certificate |
 //! | [`https`](App::https) | `tls.key` | `NARAE_KEY` | `--key` | its key |
 //! | [`Tls::chain`] | `tls.chain` | `NARAE_CHAIN` | `--chain` | none |
@@ -103,7 +104,8 @@ pub use narae_files::{CacheRule, Dotfiles, Files};
 pub use narae_layers::{AccessLog, BasicAuth, Credential, CredentialError, Format, Sink};
 pub use narae_server::{
     BodyLimit, BoxError, Budget, Client, Connection, Counts, Cut, DrainSettings, H2Budgets, Limits, Listener,
-    Local, Observer, Peer, Protocol, Report, Shutdown, Stopper, Tls, TlsError, TlsSession, TlsVersion,
+    Local, Observer, Peer, Protocol, ProxyHeaders, Report, Shutdown, Stopper, Tls, TlsError, TlsSession,
+    TlsVersion,
 };
 pub use narae_session as session;
 pub use run::Running;

@@ -92,4 +92,4 @@ pub use server::{Builder, Server};
 pub use socket::Peer;
 pub use tally::{COUNTERS, Counters, Counts};
 pub use tls::{Tls, TlsConfig, TlsError, TlsVersion};
-pub use trusted::TrustedProxies;
+pub use trusted::{ProxyHeaders, TrustedProxies};

@@ -1,4 +1,4 @@
-//! [`TrustedProxies`]: whose word on other people's addresses is believed.
+//! [`TrustedProxies`]: whose word on other people's addresses is believed, and in which header fields.
 //!
 //! In: networks as text (`10.0.0.0/8`, `::1`, `unix`). Out: yes or no for a peer. Pure.
 //!
@@ -15,7 +15,47 @@ use crate::socket::Peer;
 
 /// Proxies whose `Forwarded`, `X-Forwarded-*` and PROXY protocol are believed. Default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Arc<[Network]>);
+pub struct TrustedProxies {
+    networks: Arc<[Network]>,
+    headers: ProxyHeaders,
+}
+
+/// Which header fields trusted proxies write. A proxy that writes the ones lets a client's others pass, so what is
+/// not named here is a stranger's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyHeaders {
+    /// `X-Forwarded-*` if there is an `X-Forwarded-For`, else `Forwarded` if there is one.
+    #[default]
+    Auto,
+    /// `Forwarded` (RFC 7239) alone.
+    Forwarded,
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` alone.
+    XForwarded,
+}
+
+impl FromStr for ProxyHeaders {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "forwarded" => Ok(Self::Forwarded),
+            "x-forwarded" => Ok(Self::XForwarded),
+            _ => Err(format!("{text:?} is none of auto, forwarded and x-forwarded")),
+        }
+    }
+}
+
+impl fmt::Display for ProxyHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Forwarded => "forwarded",
+            Self::XForwarded => "x-forwarded",
+        })
+    }
+}
 
 impl TrustedProxies {
     /// Reads `networks`: an address (`::1`), a network in CIDR notation (`10.0.0.0/8`), or `unix` for every
@@ -26,26 +66,37 @@ impl TrustedProxies {
     /// [`Error::Setting`] with the text and how to write it.
     pub fn new<T: AsRef<str>>(networks: impl IntoIterator<Item = T>) -> Result<Self> {
         let networks = networks.into_iter().map(|text| text.as_ref().parse());
-        networks.collect::<std::result::Result<_, _>>().map(Self).map_err(Error::Setting)
+        let networks = networks.collect::<std::result::Result<_, _>>().map_err(Error::Setting)?;
+        Ok(Self { networks, headers: ProxyHeaders::default() })
+    }
+
+    /// Believes these header fields alone. Default: [`ProxyHeaders::Auto`].
+    #[must_use]
+    pub fn headers(self, headers: ProxyHeaders) -> Self {
+        Self { headers, ..self }
+    }
+
+    pub(crate) fn told_in(&self) -> ProxyHeaders {
+        self.headers
     }
 
     /// Whether nobody is trusted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.networks.is_empty()
     }
 
     /// Whether `peer` is trusted.
     pub fn trusts(&self, peer: Peer) -> bool {
         match peer {
             Peer::Tcp(address) => self.trusts_address(address.ip()),
-            Peer::Unix => self.0.contains(&Network::Unix),
+            Peer::Unix => self.networks.contains(&Network::Unix),
         }
     }
 
     /// Whether the machine at `address` is trusted. IPv4 inside IPv6 (`::ffff:10.0.0.1`) is IPv4.
     pub fn trusts_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 }
 
@@ -125,7 +176,7 @@ impl FromStr for Network {
 
 impl fmt::Display for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, network) in self.0.iter().enumerate() {
+        for (index, network) in self.networks.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             match *network {
                 Network::V4(first, free) => write!(f, "{comma}{}/{}", Ipv4Addr::from_bits(first), 32 - free)?,
@@ -194,6 +245,14 @@ mod tests {
             let error = TrustedProxies::new([text]).unwrap_err().to_string();
             assert!(error.contains(text) && error.contains(hint), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn header_fields_are_written_as_they_are_read() {
+        for text in ["auto", "forwarded", "x-forwarded"] {
+            assert_eq!(text.parse::<ProxyHeaders>().unwrap().to_string(), text);
+        }
+        assert!("X-Forwarded-For".parse::<ProxyHeaders>().unwrap_err().contains("x-forwarded"));
     }
 
     #[test]

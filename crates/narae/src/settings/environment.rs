@@ -43,6 +43,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
             "NARAE_CONFIG" => environment.config = path(),
             _ if value.is_empty() && KNOWN.contains(&&**name) => {}
             "NARAE_PROXY_PROTOCOL" => given.proxy_protocol = set(value::switch(value).map_err(fail)?),
+            "NARAE_PROXY_HEADERS" => given.proxy_headers = set(value.parse().map_err(fail)?),
             "NARAE_TLS_MIN" => given.tls_min = set(value::tls_version(value).map_err(fail)?),
             "NARAE_WORKERS" => given.workers = set(value.parse().map_err(fail)?),
             "NARAE_THREADS" => given.threads = set(value::threads(value).map_err(fail)?),
@@ -59,8 +60,9 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Environment, Error>
 }
 
 /// The variables whose empty value means nothing.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "NARAE_PROXY_PROTOCOL",
+    "NARAE_PROXY_HEADERS",
     "NARAE_TLS_MIN",
     "NARAE_WORKERS",
     "NARAE_THREADS",

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use narae_server::TrustedProxies;
+use narae_server::{ProxyHeaders, TrustedProxies};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
@@ -43,6 +43,7 @@ fn parse(path: &Path, text: &str) -> Result<Given, Error> {
         https: list(content.https),
         proxy_protocol: content.proxy_protocol.map(|expect| (expect, origin.clone())),
         trusted_proxies: content.trusted_proxies.map(|networks| (networks.0, origin.clone())),
+        proxy_headers: content.proxy_headers.map(|headers| (headers.0, origin.clone())),
         cert: file(content.tls.cert),
         key: file(content.tls.key),
         chain: file(content.tls.chain),
@@ -97,6 +98,7 @@ struct Content {
     https: Option<Addresses>,
     proxy_protocol: Option<bool>,
     trusted_proxies: Option<Networks>,
+    proxy_headers: Option<HeadersField>,
     workers: Option<WorkersField>,
     threads: Option<ThreadsField>,
     name: Option<NameField>,
@@ -186,6 +188,15 @@ impl<'de> Deserialize<'de> for Networks {
         }
         .map(Self)
         .map_err(D::Error::custom)
+    }
+}
+
+/// `auto`, `forwarded` or `x-forwarded`.
+struct HeadersField(ProxyHeaders);
+
+impl<'de> Deserialize<'de> for HeadersField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -295,6 +306,7 @@ mod tests {
             ("[limits]\nhead_timeuot = \"5s\"", ["narae.toml:2:1", "head_timeout"]),
             ("trusted_proxies = [\"10.1.2.3/8\"]", ["narae.toml:1:19", "10.0.0.0/8"]),
             ("trusted_proxies = 10", ["narae.toml:1:19", "a list of them"]),
+            ("proxy_headers = \"via\"", ["narae.toml:1:17", "x-forwarded"]),
             ("proxy_protocol = \"yes\"", ["narae.toml:1:18", "proxy_protocol: "]),
             ("[log]\nformat = \"loud\"", ["narae.toml:2:10", "combined"]),
             ("[tls]\nmin = 1.2", ["narae.toml:2:7", "string"]),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
-use narae_server::TlsVersion;
+use narae_server::{ProxyHeaders, TlsVersion};
 
 use super::duration;
 use super::given::{Given, Origin};
@@ -65,6 +65,11 @@ pub struct Flags {
     /// It is read from Forwarded or X-Forwarded-For, -Proto and -Host, and from the PROXY protocol.
     #[arg(long = "trusted-proxy", value_name = "CIDR")]
     trusted_proxies: Vec<String>,
+
+    /// Which header fields trusted proxies write, the only ones that are believed: "x-forwarded", "forwarded", or
+    /// "auto": X-Forwarded-* if there is an X-Forwarded-For, else Forwarded. [default: auto]
+    #[arg(long, value_name = "FIELDS")]
+    proxy_headers: Option<ProxyHeaders>,
 
     /// PEM file with the certificate for HTTPS, and the intermediate ones after it. Needs --key.
     #[arg(long, value_name = "FILE")]
@@ -178,6 +183,7 @@ impl Flags {
                         .map_err(|reason| Error::Settings(SettingFault::new("--trusted-proxy", reason)))?,
                 ),
             }),
+            proxy_headers: set(self.proxy_headers),
             cert: set(self.cert),
             key: set(self.key),
             chain: set(self.chain),

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use narae_server::{TlsVersion, TrustedProxies};
+use narae_server::{ProxyHeaders, TlsVersion, TrustedProxies};
 
 use super::cluster::ClusterGiven;
 use super::limits::LimitsGiven;
@@ -68,6 +68,7 @@ pub(crate) struct Given {
     pub(crate) https: Set<Vec<Address>>,
     pub(crate) proxy_protocol: Set<bool>,
     pub(crate) trusted_proxies: Set<TrustedProxies>,
+    pub(crate) proxy_headers: Set<ProxyHeaders>,
     pub(crate) cert: Set<PathBuf>,
     pub(crate) key: Set<PathBuf>,
     pub(crate) chain: Set<PathBuf>,
@@ -95,6 +96,7 @@ impl Given {
             https: self.https.or(lower.https),
             proxy_protocol: self.proxy_protocol.or(lower.proxy_protocol),
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
+            proxy_headers: self.proxy_headers.or(lower.proxy_headers),
             cert: self.cert.or(lower.cert),
             key: self.key.or(lower.key),
             chain: self.chain.or(lower.chain),

@@ -19,7 +19,7 @@ mod size;
 
 use std::path::PathBuf;
 
-use narae_server::{DrainSettings, Limits, Tls, TrustedProxies};
+use narae_server::{DrainSettings, Limits, ProxyHeaders, Tls, TrustedProxies};
 
 use crate::error::{Error, SettingFault};
 use crate::log::Log;
@@ -38,6 +38,7 @@ pub(crate) struct Programmed {
     pub(crate) https: Vec<(String, Tls)>,
     pub(crate) proxy_protocol: bool,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) proxy_headers: ProxyHeaders,
     pub(crate) workers: Option<Workers>,
     pub(crate) threads: Option<usize>,
     pub(crate) name: Option<String>,
@@ -189,6 +190,8 @@ fn merge(programmed: Programmed, given: Given) -> Result<Settings, Error> {
         None => value::networks(&programmed.trusted_proxies)
             .map_err(|reason| fault("App::trusted_proxies", reason))?,
     };
+    let proxy_headers = given.proxy_headers.map_or(programmed.proxy_headers, |(headers, _)| headers);
+    let trusted_proxies = trusted_proxies.headers(proxy_headers);
     let log = programmed.log.replaced_by(given.log, given.log_file);
     Ok(Settings {
         http,

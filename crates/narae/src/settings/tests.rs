@@ -55,7 +55,7 @@ fn show_https(settings: &Settings) -> String {
     format!("{:?}", list.map(|list| list.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>()))
 }
 
-const KEYS: [KeyCase; 9] = [
+const KEYS: [KeyCase; 10] = [
     KeyCase {
         programmed: |programmed| programmed.proxy_protocol = true,
         file: "proxy_protocol = false",
@@ -71,6 +71,14 @@ const KEYS: [KeyCase; 9] = [
         flag: ["--trusted-proxy", "127.0.0.1"],
         expected: ["", "10.0.0.0/8", "::1/128, unix", "", "127.0.0.1/32"],
         show: |settings| settings.trusted_proxies.to_string(),
+    },
+    KeyCase {
+        programmed: |programmed| programmed.proxy_headers = ProxyHeaders::Forwarded,
+        file: "proxy_headers = \"x-forwarded\"",
+        variable: ("NARAE_PROXY_HEADERS", "forwarded"),
+        flag: ["--proxy-headers", "auto"],
+        expected: ["Auto", "Forwarded", "XForwarded", "Forwarded", "Auto"],
+        show: |settings| shown(&format!("{:?}", settings.trusted_proxies), "headers: ", " }"),
     },
     KeyCase {
         programmed: |programmed| programmed.http = vec!["a:1".into(), "a:2".into()],

@@ -17,7 +17,7 @@ use http::header::{FORWARDED, HeaderMap};
 use http::uri::{Authority, Scheme};
 
 use crate::socket::Peer;
-use crate::trusted::TrustedProxies;
+use crate::trusted::{ProxyHeaders, TrustedProxies};
 use element::Element;
 
 /// What trusted proxies say of a request.
@@ -38,12 +38,21 @@ pub struct Forwarded {
 impl Forwarded {
     /// Reads what `headers` say, as far as it can be believed. If `peer` is not trusted, nothing is.
     ///
-    /// With a `Forwarded` field, `X-Forwarded-For`, `-Proto` and `-Host` are not looked at.
+    /// Either `Forwarded` or `X-Forwarded-For`, `-Proto` and `-Host` are looked at, never both: as
+    /// [`TrustedProxies::headers`] says.
     pub fn read(proxies: &TrustedProxies, peer: Peer, headers: &HeaderMap) -> Self {
         let address = peer.address().map(|address| address.ip().to_canonical());
         let mut told = Self { address, scheme: None, host: None };
         if proxies.trusts(peer) {
-            if headers.contains_key(FORWARDED) {
+            let is_forwarded = match proxies.told_in() {
+                // Most proxies write X-Forwarded-For and let a client's Forwarded pass.
+                ProxyHeaders::Auto => {
+                    headers.contains_key(FORWARDED) && !headers.contains_key(x_forwarded::FOR)
+                }
+                ProxyHeaders::Forwarded => true,
+                ProxyHeaders::XForwarded => false,
+            };
+            if is_forwarded {
                 told.follow_forwarded(proxies, headers);
             } else {
                 told.follow_x_forwarded(proxies, headers);

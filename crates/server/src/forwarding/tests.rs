@@ -6,7 +6,7 @@ use http::uri::Scheme;
 use super::element::split_last;
 use super::{Forwarded, Node};
 use crate::socket::Peer;
-use crate::trusted::TrustedProxies;
+use crate::trusted::{ProxyHeaders, TrustedProxies};
 
 /// The header fields, a line each.
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -226,15 +226,47 @@ mod x_forwarded {
     }
 
     #[test]
-    fn with_forwarded_nothing_of_it_is_looked_at() {
-        let told = read(&[
-            ("x-forwarded-for", "6.6.6.6"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "evil"),
-            ("forwarded", "for=192.0.2.1"),
-        ]);
-        assert_eq!(told.address, Some("192.0.2.1".parse().unwrap()));
-        assert_eq!((told.scheme, told.host), (None, None));
+    fn with_forwarded_for_of_the_older_kind_forwarded_is_not_looked_at() {
+        let told =
+            read(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=6.6.6.6;proto=https;host=evil")]);
+        assert_eq!(told, Forwarded { address: "192.0.2.1".parse().ok(), scheme: None, host: None });
+    }
+
+    #[test]
+    fn without_an_address_of_its_own_forwarded_is_read_instead() {
+        let told = read(&[("x-forwarded-proto", "http"), ("forwarded", "for=192.0.2.1;proto=https")]);
+        assert_eq!((told.address, told.scheme), ("192.0.2.1".parse().ok(), Some(Scheme::HTTPS)));
+    }
+}
+
+mod the_fields_that_the_proxies_write {
+    use super::*;
+
+    fn read_in(fields: ProxyHeaders, lines: &[(&'static str, &str)]) -> Forwarded {
+        let proxies = TrustedProxies::new(["127.0.0.1"]).unwrap().headers(fields);
+        Forwarded::read(&proxies, Peer::Tcp("127.0.0.1:1".parse().unwrap()), &headers(lines))
+    }
+
+    const FORWARDED: [(&str, &str); 1] = [("forwarded", "for=192.0.2.1;proto=https;host=a")];
+    const X_FORWARDED: [(&str, &str); 3] =
+        [("x-forwarded-for", "192.0.2.2"), ("x-forwarded-proto", "http"), ("x-forwarded-host", "b")];
+
+    #[test]
+    fn are_believed_whatever_others_a_client_adds() {
+        let both = [&FORWARDED[..], &X_FORWARDED].concat();
+        let told = read_in(ProxyHeaders::Forwarded, &both);
+        assert_eq!((told.address, told.scheme), ("192.0.2.1".parse().ok(), Some(Scheme::HTTPS)));
+        assert_eq!(told.host.unwrap(), "a");
+        let told = read_in(ProxyHeaders::XForwarded, &both);
+        assert_eq!((told.address, told.scheme), ("192.0.2.2".parse().ok(), Some(Scheme::HTTP)));
+        assert_eq!(told.host.unwrap(), "b");
+    }
+
+    #[test]
+    fn are_believed_alone() {
+        let peer = Forwarded { address: PEER.parse().ok(), scheme: None, host: None };
+        assert_eq!(read_in(ProxyHeaders::Forwarded, &X_FORWARDED), peer);
+        assert_eq!(read_in(ProxyHeaders::XForwarded, &FORWARDED), peer);
     }
 }
 

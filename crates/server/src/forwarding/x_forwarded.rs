@@ -8,7 +8,7 @@ use http::uri::{Authority, Scheme};
 
 use super::Node;
 
-const FOR: &str = "x-forwarded-for";
+pub(super) const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";
 const HOST: &str = "x-forwarded-host";
 
