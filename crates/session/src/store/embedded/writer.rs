@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use heed::{MdbError, RwTxn};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::super::StoreError;
@@ -49,6 +50,8 @@ trait Job: Send {
     fn frees(&self) -> bool;
     /// Whether it should still be begun.
     fn is_wanted(&self) -> bool;
+    /// Where the answer is awaited; `None`: not on an event loop.
+    fn home(&self) -> Option<&Handle>;
     /// Says what became of it; `failure`: of the whole transaction.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
@@ -60,6 +63,7 @@ struct Asked<W, T> {
     since: Instant,
     limit: Duration,
     place: Option<Place>,
+    home: Option<Handle>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -83,6 +87,10 @@ where
 
     fn is_wanted(&self) -> bool {
         !self.reply.is_closed() || self.since.elapsed() < self.limit
+    }
+
+    fn home(&self) -> Option<&Handle> {
+        self.home.as_ref()
     }
 
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
@@ -144,8 +152,9 @@ impl Writer {
         let since = Instant::now();
         if let Some(jobs) = &self.jobs {
             // If the thread is gone, so is the reply, and the answer says so.
-            let place = Some(place);
-            let _ = jobs.send(Box::new(Asked { work, outcome: None, frees, since, limit, place, reply }));
+            let (place, home) = (Some(place), Handle::try_current().ok());
+            let _ =
+                jobs.send(Box::new(Asked { work, outcome: None, frees, since, limit, place, home, reply }));
         }
         Ok(answer)
     }
@@ -246,7 +255,7 @@ fn commit_with(environment: &Environment, mut batch: Vec<Box<dyn Job>>, is_lent:
             batch.iter_mut().filter(|job| job.is_wanted()).try_for_each(|job| job.run(tables, txn))
         };
         let failure = match catch_unwind(AssertUnwindSafe(|| environment.write(run))) {
-            Ok(Ok(())) => return batch.into_iter().for_each(|job| job.answer(None)),
+            Ok(Ok(())) => return answer_at_home(batch),
             Ok(Err(Failure::Lmdb(heed::Error::Mdb(MdbError::MapFull)))) => match environment.grow(size) {
                 Growth::Done => continue,
                 Growth::AtLimit if !*is_lent => {
@@ -286,6 +295,26 @@ fn commit_with(environment: &Environment, mut batch: Vec<Box<dyn Job>>, is_lent:
         return answer_all(batch, &failure);
     }
     answer_all(batch, &failed(environment, "its map grew and was still full"));
+}
+
+/// Answers jobs on the event loops where the answers are awaited: to wake a loop from here takes a call of the system,
+/// and so every loop is woken once.
+fn answer_at_home(batch: Vec<Box<dyn Job>>) {
+    let mut homes: Vec<(Handle, Vec<Box<dyn Job>>)> = Vec::new();
+    for job in batch {
+        let Some(home) = job.home() else {
+            job.answer(None);
+            continue;
+        };
+        match homes.iter_mut().find(|(known, _)| known.id() == home.id()) {
+            Some((_, jobs)) => jobs.push(job),
+            None => homes.push((home.clone(), vec![job])),
+        }
+    }
+    for (home, jobs) in homes {
+        // A loop that has ended drops them, which is an answer.
+        home.spawn(async move { jobs.into_iter().for_each(|job| job.answer(None)) });
+    }
 }
 
 /// Gives every job the same error.
@@ -346,7 +375,7 @@ fn sweep(environment: &Environment, interval: Duration, began: bool) -> Option<c
         changes::sweep(tables, txn, now, SWEEP_STEP)
     };
     let (since, limit) = (Instant::now(), Duration::MAX);
-    let job = Asked { work, outcome: None, frees: true, since, limit, place: None, reply };
+    let job = Asked { work, outcome: None, frees: true, since, limit, place: None, home: None, reply };
     commit(environment, vec![Box::new(job)]);
     answer.try_recv().ok()?.ok()
 }
