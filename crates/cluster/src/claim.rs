@@ -155,6 +155,9 @@ fn adopt(path: &Path, identity: &str) -> io::Result<Result<Orphan, String>> {
     if !about.accepted {
         return Ok(Err(about.reason));
     }
+    if descriptors.len() <= about.listeners.len() {
+        return Err(io::Error::other("there are no descriptors for what it holds"));
+    }
     let mut descriptors = descriptors.into_iter();
     let page = descriptors.next().and_then(|page| Page::open(page).ok());
     let listeners = descriptors

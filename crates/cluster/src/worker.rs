@@ -24,6 +24,9 @@ pub(crate) const WORKER_STATE: &str = "NARAE_WORKER_STATE";
 /// The value of [`WORKER`] for a process that only checks whether it could serve.
 pub const CHECK: &str = "check";
 
+/// Rest after the system had no descriptor for someone who knocks.
+pub(crate) const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// The variable with the names of the sockets that a checked program would get.
 pub(crate) const CHECK_SOCKETS: &str = "NARAE_CHECK_SOCKETS";
 
@@ -248,13 +251,24 @@ impl Worker {
                             return Ok(wish);
                         }
                     }
+                    // One message is lost, and not the supervisor.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                        tracing::warn!(%error, "a message of the supervisor is lost");
+                    }
                     // The supervisor is gone. The sockets are open all the same: serve on.
                     Ok(None) | Err(_) => self.set_channel(None),
                 }
             }
-            if someone_knocks && let Ok(visitor) = self.rendezvous.accept() {
-                // Whoever it is, and whatever it says, must not end this worker.
-                let _ = self.be_adopted(visitor);
+            if someone_knocks {
+                match self.rendezvous.accept() {
+                    Ok(visitor) => {
+                        // Whoever it is, and whatever it says, must not end this worker.
+                        let _ = self.be_adopted(visitor);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // There is no descriptor for the visitor, who waits: so does this thread, and does not ask on.
+                    Err(_) => std::thread::sleep(PAUSE),
+                }
             }
         }
     }
@@ -267,7 +281,12 @@ impl Worker {
                 Some(Wish::Drain { fast, to: descriptor.map(Connections::over) })
             }
             ToWorker::Receive => descriptor.map(|descriptor| Wish::Receive(Connections::over(descriptor))),
-            ToWorker::Connection { about } => descriptor.map(|socket| Wish::Connection(socket, about)),
+            ToWorker::Connection { about } => {
+                if descriptor.is_none() {
+                    tracing::warn!("a connection was lost: there was no descriptor for it");
+                }
+                descriptor.map(|socket| Wish::Connection(socket, about))
+            }
             ToWorker::Reopen => Some(Wish::Reopen),
             ToWorker::Unknown => None,
         }
@@ -353,7 +372,7 @@ impl Connections {
         self.0.send(&message::write(&abouts)?, &sockets)
     }
 
-    /// Waits for more connections. `None`: there are no more.
+    /// Waits for more connections. `None`: there are no more. Those for which this process has no descriptor are lost.
     ///
     /// # Errors
     ///
@@ -361,6 +380,10 @@ impl Connections {
     pub fn recv(&self) -> io::Result<Option<Vec<(OwnedFd, String)>>> {
         let Some((packet, sockets)) = self.0.recv()? else { return Ok(None) };
         let abouts: Vec<String> = message::read(&packet)?;
+        let lost = abouts.len().saturating_sub(sockets.len());
+        if lost > 0 {
+            tracing::warn!("{lost} connections were lost: there were no descriptors for them");
+        }
         Ok(Some(sockets.into_iter().zip(abouts).collect()))
     }
 }

@@ -109,4 +109,6 @@ pub use cache_policy::CacheRule;
 pub use error::{Error, FolderFault, OptionFault};
 pub use in_file::{InFile, MemoryFile};
 pub use path::Dotfiles;
+#[doc(hidden)]
+pub use path::beneath;
 pub use service::{Files, ResponseFuture};

@@ -83,6 +83,13 @@ impl FilePath {
     }
 }
 
+/// The path beneath the root that a request path leads to, and whether a folder was asked for. `None`: refused.
+/// For the fuzz targets (`fuzz/`); not part of the public interface.
+pub fn beneath(raw: &[u8], dotfiles: Dotfiles) -> Option<(Vec<u8>, bool)> {
+    let path = FilePath::parse(raw, dotfiles).ok()?;
+    Some((path.bytes, path.folder))
+}
+
 /// A path beneath the root that the application named, without slashes at its ends. `None` if it can be none.
 pub(crate) fn beneath_root(path: &str) -> Option<&str> {
     let path = path.trim_matches('/');

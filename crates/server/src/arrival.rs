@@ -271,14 +271,17 @@ async fn first_bytes(
             }
         }
     });
-    match in_time(reading, context).await {
-        Some(protocol) => Some((protocol?, before)),
-        None => {
-            count(context.tally.timeouts());
-            let _ = transport.shutdown().await;
-            None
-        }
+    let first = in_time(reading, context).await;
+    if let Some(Some(protocol)) = first {
+        return Some((protocol, before));
     }
+    if first.is_none() {
+        count(context.tally.timeouts());
+    }
+    // RFC 9112 §9.8: TLS is closed in words, also towards a peer that has said nothing. Little was sent before, so
+    // nothing waits; and nobody is left to be told of an error.
+    let _ = transport.shutdown().await;
+    None
 }
 
 /// Reads onto the stack first: a connection that has not spoken should keep no memory for what it may say.

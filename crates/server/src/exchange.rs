@@ -11,13 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use axum_core::body::Body;
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::uri::Scheme;
-use http::{Extensions, Request, Response, StatusCode, Version};
+use http::{Extensions, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -31,6 +30,7 @@ use crate::body_limit::BodyControl;
 use crate::connection::{Connection, Protocol, Shared};
 use crate::error::BoxError;
 use crate::forwarding::Forwarded;
+use crate::response::{self, Asked, Extent};
 use crate::rules::admit;
 use crate::tally::{count, count_here};
 
@@ -82,6 +82,7 @@ where
         let shared = &self.shared;
         count_here(shared.context.tally.requests());
         let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        let asked = Asked { is_head: request.method() == Method::HEAD, offers_upgrade: waits_for_upgrade };
         let number = {
             let mut link = shared.link();
             let number = link.begin(request.method().clone(), request.uri().path_and_query().cloned());
@@ -90,7 +91,7 @@ where
             number
         };
         let has_body = !HttpBody::is_end_stream(request.body());
-        let mut ticket = Ticket { shared: Arc::clone(shared), number, body: None, refused: false };
+        let mut ticket = Ticket { shared: Arc::clone(shared), number, asked, body: None, refused: false };
         if let Err(refusal) = admit(&mut request, &shared.context.limits) {
             count(shared.context.tally.refused());
             ticket.refused = true;
@@ -142,6 +143,7 @@ impl<S> Exchange<S> {
 struct Ticket {
     shared: Arc<Shared>,
     number: u64,
+    asked: Asked,
     body: Option<Arc<BodyState>>,
     /// A rule refused it: what follows its head on the connection is not looked at.
     refused: bool,
@@ -174,6 +176,17 @@ pin_project! {
         #[pin]
         state: State<S>,
         ticket: Option<Ticket>,
+    }
+
+    impl<S> PinnedDrop for Answering<S>
+    where
+        S: tower::Service<Request<Body>>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let refusal = Refusal::Handler;
+            contain(this.ticket.as_ref(), || this.state.set(State::Refused { refusal }));
+        }
     }
 }
 
@@ -231,22 +244,35 @@ where
 
 /// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.
 fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) -> Response<ResponseBody<B>> {
+    let asked = ticket.asked;
+    let outcome = outcome.and_then(|mut response| match response::settle(&mut response, asked) {
+        Ok(extent) => Ok((response, extent)),
+        Err(fault) => {
+            tracing::error!(request = %Named(Some(&ticket)), "a response that cannot be sent: {fault}");
+            Err(Refusal::Handler)
+        }
+    });
     let stage = ticket.stage();
     let outcome = match (outcome, refusal(stage)) {
         // A handler that has its own answer to a large body keeps it; a success is its own business.
-        (Ok(response), Some(refusal)) if is_error_of(response.status(), refusal) => Err(refusal),
+        (Ok((response, _)), Some(refusal)) if is_error_of(response.status(), refusal) => Err(refusal),
         (Err(Refusal::Handler), Some(refusal)) => Err(refusal),
         (outcome, _) => outcome,
     };
     let shared = Arc::clone(&ticket.shared);
     let mut response = match outcome {
-        Ok(mut response) => {
+        Ok((mut response, extent)) => {
             note_file(&shared, &mut response);
-            response.map(|body| ResponseBody { body: Content::Application { body }, ticket: Some(ticket) })
+            response.map(|body| ResponseBody::of(body, extent, ticket))
         }
-        Err(refusal) => refusal
-            .response()
-            .map(|text| ResponseBody { body: Content::Text { text: Some(text) }, ticket: Some(ticket) }),
+        Err(refusal) => {
+            let mut response = refusal.response();
+            if asked.is_head {
+                let length = HeaderValue::from(response.body().len());
+                response.headers_mut().insert(CONTENT_LENGTH, length);
+            }
+            response.map(|text| ResponseBody::text((!asked.is_head).then_some(text), ticket))
+        }
     };
     if response.status().is_server_error() {
         count_here(shared.context.tally.server_errors());
@@ -326,7 +352,57 @@ pin_project! {
     pub(crate) struct ResponseBody<B> {
         #[pin]
         body: Content<B>,
+        // Bytes still to come, where the head says how many.
+        missing: Option<u64>,
         ticket: Option<Ticket>,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            contain(this.ticket.as_ref(), || this.body.set(Content::Text { text: None }));
+        }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    fn text(text: Option<Bytes>, ticket: Ticket) -> Self {
+        Self { body: Content::Text { text }, missing: None, ticket: Some(ticket) }
+    }
+
+    fn of(body: B, extent: Extent, ticket: Ticket) -> Self {
+        let missing = match extent {
+            Extent::Nothing => {
+                contain(Some(&ticket), || drop(body));
+                return Self::text(None, ticket);
+            }
+            Extent::Whole => None,
+            Extent::Sized(length) => Some(length),
+        };
+        Self { body: Content::Application { body }, missing, ticket: Some(ticket) }
+    }
+}
+
+/// Whether a frame, or the end, fits the length that the head says. The engines would cut what is too much, or say
+/// nothing: the peer must see a broken body.
+fn fits<D: Buf>(missing: &mut Option<u64>, frame: Option<&Frame<D>>) -> Result<(), BoxError> {
+    let Some(missing) = missing else { return Ok(()) };
+    match frame.map(Frame::data_ref) {
+        Some(Some(data)) => {
+            let left = missing.checked_sub(data.remaining() as u64);
+            *missing = left.ok_or("more bytes than Content-Length says")?;
+        }
+        // Trailers, or the end.
+        _ if *missing > 0 => return Err(format!("{missing} bytes fewer than Content-Length says").into()),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Does what may run the application's destructors: a panic in them costs nobody else anything.
+fn contain(ticket: Option<&Ticket>, work: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        report_panic(ticket, &*panic);
     }
 }
 
@@ -374,23 +450,26 @@ where
         };
         if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.shared.protocol == Protocol::Http2)
         {
-            note_demand(ticket, matches!(polled, Poll::Ready(Some(Ok(_)))));
+            let gave = matches!(polled, Poll::Ready(Some(Ok(_))));
+            ticket.shared.link().note_demand(ticket.number, gave);
         }
-        match ready!(polled) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame.map_data(Data::Application)))),
-            Some(Err(error)) => {
-                let error = error.into();
+        let frame = ready!(polled).transpose().map_err(Into::into);
+        match frame.and_then(|frame| fits(this.missing, frame.as_ref()).map(|()| frame)) {
+            Ok(frame) => Poll::Ready(frame.map(|frame| Ok(frame.map_data(Data::Application)))),
+            Err(error) => {
                 tracing::warn!(%error, request = %Named(this.ticket.as_ref()), "response body failed");
                 Poll::Ready(Some(Err(error)))
             }
-            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
             Content::Text { text } => text.is_none(),
-            Content::Application { body } => body.is_end_stream(),
+            // What is missing must be missed by the engine.
+            Content::Application { body } => {
+                body.is_end_stream() && self.missing.is_none_or(|bytes| bytes == 0)
+            }
         }
     }
 
@@ -399,14 +478,6 @@ where
             Content::Text { text } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Content::Application { body } => body.size_hint(),
         }
-    }
-}
-
-/// HTTP/2: a stream whose window is shut is not asked for more. Since when, is what the stall limit asks.
-fn note_demand(ticket: &Ticket, gave: bool) {
-    let mut link = ticket.shared.link();
-    if let Some(request) = link.requests.iter_mut().find(|request| request.number == ticket.number) {
-        request.unasked = gave.then(Instant::now);
     }
 }
 

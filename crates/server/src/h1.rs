@@ -93,7 +93,7 @@ enum End {
     Upgraded,
     /// A limit or rule; the peer gets this answer, if no other is under way.
     Refused(Refusal),
-    /// The peer is gone.
+    /// The peer is gone, or has ended its side and there has been nothing for it for too long.
     Gone,
     /// The peer takes nothing of its answer.
     Silent,
@@ -179,6 +179,9 @@ where
             link.leftover = None;
             link.body_ended();
         }
+        if link.phase().0 == Phase::Busy && link.poll_gone(cx) {
+            return Poll::Ready(End::Gone);
+        }
         let deadline = deadline(&self.shared, &link);
         let idle_end = link.phase().1 + self.shared.context.limits.keep_alive_idle;
         drop(link);
@@ -222,7 +225,7 @@ fn deadline(shared: &Shared, link: &Link) -> Option<(Instant, End)> {
             }
         }
         Phase::Head => Some((since + limits.head_timeout, End::Refused(Refusal::HeadTimeout))),
-        Phase::Busy => None,
+        Phase::Busy => link.ended_since().map(|since| (since + limits.write_stall, End::Gone)),
         Phase::Tail if link.leftover.is_some() => Some((since + DISCARD_TIME, End::Unread)),
         Phase::Tail => Some((since + limits.keep_alive_idle, End::Unread)),
     }
@@ -262,6 +265,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
     let tally = &shared.context.tally;
     let manner = match end {
         End::Upgraded | End::Rests => return,
+        End::Cut | End::Gone if shared.link().close_delimited => Manner::Reset,
         End::Cut | End::Gone => Manner::AtOnce,
         End::Unread => Manner::ReadToEnd(shared.context.limits.lingering_close),
         End::Silent => {
@@ -270,7 +274,7 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         }
         End::Idle => Manner::ReadToEnd(Duration::from_secs(1)),
         // No answer of ours goes into the middle of another.
-        End::Refused(_) if shared.link().blocked_since().is_some() => Manner::Reset,
+        End::Refused(_) if shared.link().engine_holds => Manner::Reset,
         End::Refused(refusal) => {
             if matches!(refusal, Refusal::HeadTimeout) {
                 count(tally.timeouts());

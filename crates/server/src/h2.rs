@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http2::{Builder, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 
 use crate::application::Application;
 use crate::close::{self, Manner};
@@ -15,6 +15,7 @@ use crate::connection::{Shared, after, earlier};
 use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::h2_frames::{FrameMeter, Goodbye};
+use crate::in_place::Streams;
 use crate::limits::Limits;
 use crate::link::Fault;
 use crate::tally::count;
@@ -30,16 +31,22 @@ where
 {
     let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
-    let engine = builder(&shared.context.limits).serve_connection(io, exchange);
-    let mut driver =
-        Driver { engine, timer: DeadlineTimer::default(), shared: Arc::clone(&shared), leaving: None };
+    let streams = Streams::default();
+    let engine = builder(&shared.context.limits, streams.clone()).serve_connection(io, exchange);
+    let mut driver = Driver {
+        engine,
+        timer: DeadlineTimer::default(),
+        shared: Arc::clone(&shared),
+        leaving: None,
+        streams,
+    };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     drop(driver);
     finish(&shared, end).await;
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(limits: &Limits, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .max_concurrent_streams(limits.h2_max_streams)
         .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
@@ -71,6 +78,7 @@ struct Driver<E> {
     shared: Arc<Shared>,
     /// Since when the peer knows that the connection ends.
     leaving: Option<Instant>,
+    streams: Streams,
 }
 
 /// The engine, as far as the driver needs it. One implementation; it keeps the bounds in one place.
@@ -79,7 +87,7 @@ trait Engine: Future<Output = Result<(), hyper::Error>> + Unpin {
     fn say_goodbye(&mut self);
 }
 
-impl<S> Engine for Connection<TokioIo<Wire>, Exchange<S>, TokioExecutor>
+impl<S> Engine for Connection<TokioIo<Wire>, Exchange<S>, Streams>
 where
     S: Application,
 {
@@ -94,7 +102,15 @@ impl<E: Engine> Driver<E> {
         if self.leaving.is_none() && self.shared.context.drain.is_draining() {
             self.leave();
         }
-        let done = Pin::new(&mut self.engine).poll(cx);
+        self.shared.link().begin_turn();
+        let mut done = Pin::new(&mut self.engine).poll(cx);
+        // Their answers leave in this turn.
+        if self.streams.run() && done.is_pending() {
+            done = Pin::new(&mut self.engine).poll(cx);
+            if !self.streams.is_empty() {
+                cx.waker().wake_by_ref();
+            }
+        }
         let mut link = self.shared.link();
         let flushed = link.poll_end_turn(cx);
         if link.is_cut() {

@@ -76,8 +76,10 @@ pub(crate) struct FrameMeter {
     crumbs: u32,
     /// Whether a frame has come yet: the first is `SETTINGS`.
     begun: bool,
-    /// Whether the frame that goes out is a `RST_STREAM` whose code was not seen yet.
-    resetting: bool,
+    /// The frame that goes out is one of these, whose code was not seen yet: `RST_STREAM` or `GOAWAY`.
+    telling: Option<u8>,
+    /// The last stream of the `GOAWAY` that went out last, and whether it told of an error.
+    told: Option<(u32, bool)>,
     max_continuations: u32,
     continuations: u32,
     /// Since when a header block has been arriving.
@@ -101,7 +103,8 @@ impl FrameMeter {
             empty: Bucket::new(budgets.empty, now),
             crumbs: 0,
             begun: false,
-            resetting: false,
+            telling: None,
+            told: None,
             max_continuations: budgets.continuations,
             continuations: 0,
             block_since: None,
@@ -156,16 +159,12 @@ impl FrameMeter {
         loop {
             let frame = self.sent.next(&mut rest);
             // The code is complete when the frame's payload is, which is where the next one begins.
-            if self.resetting && (frame.is_some() || self.sent.payload == 0) {
-                self.resetting = false;
-                let is_fault = matches!(
-                    self.sent.word,
-                    PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR | REFUSED_STREAM
-                );
-                if is_fault && !self.resets.take(now) {
-                    // What is sent is followed on to its end: the goodbye must not land inside a frame.
-                    verdict = Verdict::End(Goodbye::calm("too many streams that had to be reset"));
-                }
+            if (frame.is_some() || self.sent.payload == 0)
+                && let Some(kind) = self.telling.take()
+                && !self.tell(kind, now)
+            {
+                // What is sent is followed on to its end: the goodbye must not land inside a frame.
+                verdict = Verdict::End(Goodbye::calm("too many streams that had to be reset"));
             }
             let Some(frame) = frame else { return verdict };
             match frame.kind {
@@ -174,10 +173,25 @@ impl FrameMeter {
                     self.pings.gain(1);
                 }
                 HEADERS => self.pings.gain(1),
-                RST_STREAM => self.resetting = true,
+                RST_STREAM | GOAWAY => self.telling = Some(frame.kind),
                 _ => {}
             }
         }
+    }
+
+    /// A frame of this kind went out whole. `false`: the peer had to be told of too many faults.
+    fn tell(&mut self, kind: u8, now: Instant) -> bool {
+        let [s0, s1, s2, s3, c0, c1, c2, c3] = self.sent.start.to_be_bytes();
+        let (stream, code) = (u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([c0, c1, c2, c3]));
+        if kind == GOAWAY {
+            self.told = Some((stream, code != 0));
+            return true;
+        }
+        let is_fault = matches!(
+            code,
+            PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR | REFUSED_STREAM
+        );
+        !is_fault || self.resets.take(now)
     }
 
     /// When the last `DATA` frame went out.
@@ -185,17 +199,20 @@ impl FrameMeter {
         self.data_sent
     }
 
-    /// `GOAWAY` (RFC 9113 §6.8), or `None` in the middle of another frame.
+    /// `GOAWAY` (RFC 9113 §6.8), or `None` in the middle of another frame, and where the engine has told of an error
+    /// already.
     pub(crate) fn goaway(&self, goodbye: Goodbye) -> Option<Vec<u8>> {
         let Goodbye { code, why } = goodbye;
-        if !self.sent.is_between() {
+        if !self.sent.is_between() || self.told.is_some_and(|(_, is_error)| is_error) {
             return None;
         }
+        // §6.8: the last stream never grows.
+        let last_stream = self.told.map_or(self.last_stream, |(told, _)| told.min(self.last_stream));
         let length = u32::try_from(8 + why.len()).ok()?;
         let mut frame = Vec::with_capacity(HEAD + 8 + why.len());
         frame.extend_from_slice(&length.to_be_bytes()[1..]);
         frame.extend_from_slice(&[GOAWAY, 0, 0, 0, 0, 0]);
-        frame.extend_from_slice(&self.last_stream.to_be_bytes());
+        frame.extend_from_slice(&last_stream.to_be_bytes());
         frame.extend_from_slice(&code.to_be_bytes());
         frame.extend_from_slice(why.as_bytes());
         Some(frame)
@@ -281,9 +298,10 @@ struct Boundary {
     filled: usize,
     /// Payload bytes still to come.
     payload: usize,
-    /// The payload's last four bytes that were seen, of frames that have no more.
-    word: u32,
-    is_word: bool,
+    /// The payload's first eight bytes, of `RST_STREAM` its four, as far as they were seen: the last are lowest.
+    start: u64,
+    /// How many of them are to come. 0 <= start_missing <= 8
+    start_missing: usize,
 }
 
 impl Boundary {
@@ -296,8 +314,10 @@ impl Boundary {
         let skip = self.payload.min(rest.len());
         self.payload -= skip;
         let (payload, later) = rest.split_at_checked(skip)?;
-        if self.is_word {
-            self.word = payload.iter().fold(self.word, |word, byte| word << 8 | u32::from(*byte));
+        if self.start_missing > 0 {
+            let seen = payload.iter().take(self.start_missing);
+            self.start = seen.fold(self.start, |start, byte| start << 8 | u64::from(*byte));
+            self.start_missing = self.start_missing.saturating_sub(skip);
         }
         *rest = later;
         let take = (HEAD - self.filled).min(rest.len());
@@ -312,7 +332,8 @@ impl Boundary {
         let [a, b, c, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         self.payload = length;
-        self.is_word = length == 4;
+        // What was seen of the frame before is asked for after this; the new bytes will push it out.
+        self.start_missing = if matches!(kind, RST_STREAM | GOAWAY) { 8 } else { 0 };
         let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
         Some(Frame { length, kind, flags, stream })
     }
@@ -480,5 +501,37 @@ mod tests {
             assert_eq!(sent(vec![reset(STREAM_CLOSED); 601]), Some(excess));
             assert_eq!(sent(vec![reset(0); 1000]), None, "the end of an answer before its request's");
         }
+    }
+
+    /// What the server adds after `sent`, in which frames of the engine end the connection.
+    fn last_words(sent: &[Vec<u8>], streams: u32) -> Option<Vec<u8>> {
+        let now = Instant::now();
+        let mut meter = FrameMeter::new(&H2Budgets::default(), now);
+        meter.recv(&[&PREFACE[..], &frame(SETTINGS, 0, 0, &[])].concat(), now);
+        meter.recv(&frame(HEADERS, END_HEADERS, streams, &[0x82]), now);
+        for byte in sent.concat() {
+            meter.sent(&[byte], now);
+        }
+        let single = meter.goaway(Goodbye::calm("x"));
+        let mut meter = FrameMeter::new(&H2Budgets::default(), now);
+        meter.recv(&[&PREFACE[..], &frame(SETTINGS, 0, 0, &[])].concat(), now);
+        meter.recv(&frame(HEADERS, END_HEADERS, streams, &[0x82]), now);
+        meter.sent(&sent.concat(), now);
+        assert_eq!(meter.goaway(Goodbye::calm("x")), single);
+        single
+    }
+
+    #[test]
+    fn nothing_is_said_after_a_goaway_with_an_error() {
+        let goaway =
+            |stream: u8, code: u8| frame(GOAWAY, 0, 0, &[0, 0, 0, stream, 0, 0, 0, code, b'y', b'z']);
+        let calm = |stream: u8| frame(GOAWAY, 0, 0, &[0, 0, 0, stream, 0, 0, 0, 11, b'x']);
+        assert_eq!(last_words(&[], 7), Some(calm(7)));
+        assert_eq!(last_words(&[goaway(5, 1)], 7), None);
+        assert_eq!(last_words(&[goaway(5, 1), frame(RST_STREAM, 0, 5, &[0, 0, 0, 1])], 7), None);
+        // A goodbye without an error may be followed by one with it, which takes no stream back.
+        assert_eq!(last_words(&[goaway(5, 0)], 7), Some(calm(5)));
+        assert_eq!(last_words(&[goaway(9, 0)], 7), Some(calm(7)));
+        assert_eq!(last_words(&[goaway(9, 0), frame(RST_STREAM, 0, 5, &[0, 0, 0, 1])], 7), Some(calm(7)));
     }
 }

@@ -29,6 +29,7 @@ mod running;
 mod server;
 
 mod accept;
+mod alone;
 mod handed;
 mod seat;
 mod worker;
@@ -64,6 +65,8 @@ mod exchange;
 mod extract;
 mod forwarding;
 mod in_file;
+mod in_place;
+mod response;
 mod rules;
 
 mod close;
@@ -74,6 +77,8 @@ mod tally;
 pub use axum_core::body::Body;
 
 pub use accept::{Accept, Neighbours};
+#[doc(hidden)]
+pub use alone::Alone;
 pub use application::Application;
 pub use body::BodyError;
 pub use body_limit::{BodyLimit, BodyLimited};

@@ -38,8 +38,8 @@ pub struct Limits {
     /// back, and a small row remains (some hundred bytes; over TLS the session). Default: 1 s; `None`: never.
     /// The peer notices nothing. HTTP/2 connections are not parked.
     pub park_after: Option<Duration>,
-    /// Longest time in which the peer takes not one byte of a response. Default: 60 s.
-    /// On expiry: close.
+    /// Longest time in which the peer takes not one byte of a response; and, for an HTTP/1 peer that has ended its
+    /// side of the connection, in which there is none for it. Default: 60 s. On expiry: close.
     pub write_stall: Duration,
     /// Most requests a peer may have open on one HTTP/2 connection. Default: 256
     /// (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113 §5.1.2).

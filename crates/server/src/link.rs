@@ -5,9 +5,12 @@
 //! the peer takes what is sent. Small writes are gathered and sent once per turn of the event loop, so
 //! that pipelined answers, HTTP/2 frames and TLS records leave together. Knows no routes and no handlers.
 
+mod last_words;
+mod peer_end;
+mod sending;
 mod to_file;
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,7 +20,7 @@ use bytes::{Buf, BytesMut};
 use http::Method;
 use http::uri::PathAndQuery;
 use hyper::body::Incoming;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::body::{BodyStage, BodyState};
 use crate::connection::InFlight;
@@ -84,6 +87,8 @@ pub(crate) struct Link {
     blocked: Option<Instant>,
     /// Whether it is the engine whose write waits, and not what was gathered.
     engine_waits: bool,
+    /// Whether the engine has a part of an answer left that could not be written.
+    pub(crate) engine_holds: bool,
     /// Bytes of the request line so far; `None` once its end was seen.
     line: Option<usize>,
     max_line: usize,
@@ -109,6 +114,9 @@ pub(crate) struct Link {
     /// make a broken body look whole.
     pub(crate) close_delimited: bool,
     read_closed: bool,
+    /// The peer was seen to have ended its side while an answer was being made: since when there has been nothing
+    /// for it. It may still read, or be gone.
+    ended: Option<Instant>,
     is_cut: bool,
 }
 
@@ -142,6 +150,7 @@ impl Link {
             number: 0,
             blocked: None,
             engine_waits: false,
+            engine_holds: false,
             line: Some(0),
             // Method, two spaces, version and line end; the exact check of the target comes after parsing.
             max_line: max_target.saturating_add(64),
@@ -157,6 +166,7 @@ impl Link {
             is_switching: false,
             close_delimited: false,
             read_closed: false,
+            ended: None,
             is_cut: false,
         };
         let good = link.observe(&before);
@@ -190,7 +200,7 @@ impl Link {
         }
     }
 
-    /// Begins a turn of the HTTP/1 driver, in which reading the clock once is enough.
+    /// Begins a turn of the driver, in which reading the clock once is enough.
     pub(crate) fn begin_turn(&mut self) {
         self.now = None;
         self.in_turn = true;
@@ -198,9 +208,14 @@ impl Link {
 
     /// Between turns every look at the clock is a fresh one: another thread may be looking.
     fn now(&mut self) -> Instant {
-        match self.now {
-            Some(now) if self.in_turn => now,
-            _ => *self.now.insert(Instant::now()),
+        time(&mut self.now, self.in_turn)
+    }
+
+    /// HTTP/2: a stream whose window is shut is not asked for more. Since when, is what the stall limit asks.
+    pub(crate) fn note_demand(&mut self, number: u64, gave: bool) {
+        let since = gave.then(|| self.now());
+        if let Some(request) = self.requests.iter_mut().find(|request| request.number == number) {
+            request.unasked = since;
         }
     }
 
@@ -257,8 +272,12 @@ impl Link {
     /// Cuts both directions; every later read or write fails.
     pub(crate) fn cut(&mut self) {
         self.is_cut = true;
-        if let Some(io) = &self.io {
-            io.cut();
+        let is_half_said = self.close_delimited && self.unfinished().next().is_some();
+        match &self.io {
+            // The driver, which is woken, closes.
+            Some(io) if is_half_said => io.reset_on_close(),
+            Some(io) => io.cut(),
+            None => {}
         }
     }
 
@@ -321,7 +340,8 @@ impl Link {
                 }
             }
             Mode::Http2(meter) => {
-                if let Verdict::End(goodbye) = meter.recv(bytes, Instant::now()) {
+                let now = time(&mut self.now, self.in_turn);
+                if let Verdict::End(goodbye) = meter.recv(bytes, now) {
                     self.fault = Some(Fault::Frames(goodbye));
                 }
             }
@@ -423,151 +443,12 @@ impl Link {
             _ => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
+}
 
-    /// Takes what the engine writes, or as much of it as can be taken now.
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.is_cut {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        if !matches!(self.mode, Mode::Raw) && self.out.len() + total <= self.gathers() {
-            for slice in slices {
-                self.out.extend_from_slice(slice);
-            }
-            self.sent(slices, total);
-            return Poll::Ready(Ok(total));
-        }
-        if let Some(step) = self.step_to_file(slices) {
-            return self.poll_send_file(cx, slices, step);
-        }
-        ready!(self.poll_flush(cx))?;
-        let write = Pin::new(open(&mut self.io)?).poll_write_vectored(cx, slices);
-        let written = ready!(self.note_engine_write(write))?;
-        self.sent(slices, written);
-        Poll::Ready(Ok(written))
-    }
-
-    /// How many bytes are worth being copied so that they leave with others. A record of TLS is copied anyway; on a plain
-    /// connection an answer that is alone leaves without.
-    fn gathers(&self) -> usize {
-        match &self.io {
-            Some(Transport::Plain(_)) if matches!(self.mode, Mode::Http1) && self.out.is_empty() => {
-                GATHER_ALONE
-            }
-            _ => GATHER,
-        }
-    }
-
-    /// Notes whether the peer took something of what the engine has for it.
-    fn note_engine_write(&mut self, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match write {
-            Poll::Ready(Ok(_)) => {
-                self.engine_waits = false;
-                self.unblock();
-            }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => {
-                self.engine_waits = true;
-                self.blocked.get_or_insert_with(Instant::now);
-            }
-        }
-        write
-    }
-
-    /// The peer takes bytes again. A request that is awaited is awaited from now on: nobody sends the next one
-    /// before the answer is there.
-    fn unblock(&mut self) {
-        if self.blocked.take().is_some() && matches!(self.phase, Phase::Idle | Phase::Head) {
-            self.since = self.now();
-        }
-    }
-
-    /// Lets the frame meter follow what is sent, so that a frame of our own is never put inside another.
-    fn sent(&mut self, slices: &[IoSlice<'_>], mut length: usize) {
-        if let Mode::Http2(meter) = &mut self.mode {
-            let now = Instant::now();
-            for slice in slices {
-                let part = length.min(slice.len());
-                if let Verdict::End(goodbye) = meter.sent(&slice[..part], now) {
-                    self.fault = Some(Fault::Frames(goodbye));
-                }
-                length -= part;
-            }
-        }
-    }
-
-    /// Sends what was gathered.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest @ [_, ..]) = self.out.get(self.out_sent..) {
-            match Pin::new(open(&mut self.io)?).poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => {
-                    self.unblock();
-                    self.out_sent += written;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.blocked.get_or_insert_with(Instant::now);
-                    return Poll::Pending;
-                }
-            }
-        }
-        self.out.clear();
-        self.out_sent = 0;
-        match Pin::new(open(&mut self.io)?).poll_flush(cx) {
-            Poll::Ready(result) => {
-                if !self.engine_waits {
-                    self.unblock();
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                self.blocked.get_or_insert_with(Instant::now);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Sends what was gathered in a turn of the driver, which is over.
-    pub(crate) fn poll_end_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.in_turn = false;
-        let flushed = self.poll_flush(cx);
-        if flushed.is_ready() && !self.engine_waits {
-            self.answered = None;
-            if self.requests.is_empty() {
-                self.in_files.forget();
-            }
-        }
-        flushed
-    }
-
-    /// Adds an answer of the server's own after everything that was sent.
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    /// Tells the peer that nothing more will come (TLS `close_notify`, then FIN).
-    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush(cx))?;
-        Pin::new(open(&mut self.io)?).poll_shutdown(cx)
-    }
-
-    /// Reads and throws away. `Ok(0)` at the end.
-    pub(crate) fn poll_discard(
-        &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.is_cut {
-            return Poll::Ready(Ok(0));
-        }
-        let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(open(&mut self.io)?).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+fn time(known: &mut Option<Instant>, in_turn: bool) -> Instant {
+    match *known {
+        Some(now) if in_turn => now,
+        _ => *known.insert(Instant::now()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::{Error, Result};
 use crate::tls::TlsConfig;
@@ -19,6 +19,11 @@ use crate::tls::TlsConfig;
 /// Connections that may wait in the kernel before they are accepted. The kernel caps it at
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+
+/// Most bytes of a connection that the kernel takes before the peer has room for them. Otherwise it takes megabytes for a
+/// peer that reads nothing; copying them holds up everyone else of the event loop, and that the peer reads again is only
+/// seen when it has taken a third of them.
+const UNSENT: u32 = 128 * 1024;
 
 /// A bound socket, and what is spoken on it.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ impl Listener {
     /// lets the system choose (see [`Listener::local`]).
     ///
     /// Sets `SO_REUSEADDR`, so that a restart does not wait for old connections, and `TCP_NODELAY`, which
-    /// accepted sockets inherit. An IPv6 wildcard (`[::]`) also takes IPv4.
+    /// accepted sockets inherit, as they do `TCP_NOTSENT_LOWAT` of 128 KiB. An IPv6 wildcard (`[::]`) also takes IPv4.
     ///
     /// # Errors
     ///
@@ -189,8 +194,8 @@ impl TryFrom<TcpListener> for Listener {
 
     /// Takes a listening socket that the application made.
     fn try_from(listener: TcpListener) -> io::Result<Self> {
-        // Not every inherited socket is TCP over IP; one that refuses the option still works.
-        let _ = socket2::SockRef::from(&listener).set_tcp_nodelay(true);
+        // Not every inherited socket is TCP over IP; one that refuses the options still works.
+        let _ = set_options(&SockRef::from(&listener));
         Ok(Self::of_tcp(listener))
     }
 }
@@ -278,10 +283,16 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if let SocketAddr::V6(v6) = address {
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
-    socket.set_tcp_nodelay(true)?;
+    set_options(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// What accepted sockets inherit.
+fn set_options(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)
 }
 
 /// Removes a socket file that nobody listens on any more.

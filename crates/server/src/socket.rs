@@ -2,10 +2,11 @@
 //!
 //! In and out: bytes. Hides which of the four it is; never sees HTTP.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
@@ -124,6 +125,34 @@ impl Accepted {
     }
 }
 
+/// What the other end of a socket has ended, as far as the system knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerEnd {
+    Nothing,
+    /// It sends nothing more.
+    Sending,
+    /// It takes nothing more either: the connection was reset.
+    Both,
+}
+
+impl Socket {
+    /// What the peer has ended, without reading. Wakes when bytes or an end come, unless bytes are there already.
+    fn poll_end(&self, cx: &mut Context<'_>) -> PeerEnd {
+        const ANY: Interest = Interest::READABLE.add(Interest::WRITABLE);
+        let state = match self {
+            Self::Tcp(stream) if stream.poll_read_ready(cx).is_pending() => return PeerEnd::Nothing,
+            Self::Unix(stream) if stream.poll_read_ready(cx).is_pending() => return PeerEnd::Nothing,
+            Self::Tcp(stream) => pin!(stream.ready(ANY)).poll(cx),
+            Self::Unix(stream) => pin!(stream.ready(ANY)).poll(cx),
+        };
+        match state {
+            Poll::Ready(Ok(state)) if state.is_write_closed() => PeerEnd::Both,
+            Poll::Ready(Ok(state)) if state.is_read_closed() => PeerEnd::Sending,
+            _ => PeerEnd::Nothing,
+        }
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
@@ -167,6 +196,11 @@ impl Transport {
     pub(crate) fn reset_on_close(&self) {
         // Where the option is refused, the peer sees a plain close.
         let _ = rustix::net::sockopt::set_socket_linger(self.socket(), Some(std::time::Duration::ZERO));
+    }
+
+    /// What the peer has ended. Wakes as [`Socket::poll_end`] says.
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> PeerEnd {
+        self.socket().poll_end(cx)
     }
 
     /// Whether [`poll_send_file`](Self::poll_send_file) can work.

@@ -1,4 +1,5 @@
-//! Real clients against the real program: curl, Node, Python and Chromium, over every protocol they speak.
+//! Real clients against the real program: curl, Node, Python and Chromium, over every protocol they speak; and one that
+//! only attacks.
 //!
 //! `cargo xtask test` installs these programs and says where they are.
 
@@ -17,6 +18,7 @@ mod node;
 mod proxies;
 mod python;
 mod site;
+mod slowhttptest;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

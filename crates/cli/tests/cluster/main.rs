@@ -12,6 +12,7 @@ mod home;
 
 mod control;
 mod crash;
+mod descriptors;
 mod first_process;
 #[cfg(feature = "outside-programs")]
 mod foreign;

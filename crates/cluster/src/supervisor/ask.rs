@@ -1,12 +1,14 @@
 //! Operators at the control socket: who they are, what they want, what they are told.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use crate::channel::{Channel, Received};
 use crate::message::{self, Reply, Request};
 use crate::plan::{Asker, Command, Event};
+use crate::worker::PAUSE;
 
-use super::Supervisor;
+use super::{Supervisor, now};
 
 /// Operators who were let in.
 #[derive(Default)]
@@ -47,7 +49,16 @@ impl Asks {
 impl Supervisor {
     /// Lets an operator in: this user, or root.
     pub(super) fn let_in(&mut self) {
-        let Ok(channel) = self.control.accept() else { return };
+        let channel = match self.control.accept() {
+            Ok(channel) => channel,
+            Err(error) => {
+                // Who asks waits in the queue. Until a descriptor is free again there is nothing to wait for but time.
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    self.deaf_until = now() + PAUSE;
+                }
+                return;
+            }
+        };
         let own = rustix::process::geteuid();
         let is_allowed = channel.peer().is_ok_and(|peer| peer.uid == own || peer.uid.is_root());
         if !is_allowed {

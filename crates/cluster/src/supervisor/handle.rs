@@ -1,5 +1,6 @@
 //! A worker as the supervisor holds it: its process, its channel, its rows of counters.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -76,16 +77,21 @@ impl Supervisor {
                 Ok(Received::Packet(packet, descriptors)) => {
                     match message::read(&packet).unwrap_or(FromWorker::Unknown) {
                         FromWorker::Leaving => self.happen(Event::Leaving { worker: id }),
-                        FromWorker::PassOn { about } => {
-                            if let Some(connection) = descriptors.into_iter().next() {
-                                self.pass_on(id, &connection, about);
+                        FromWorker::PassOn { about } => match descriptors.into_iter().next() {
+                            Some(connection) => self.pass_on(id, &connection, about),
+                            None => {
+                                tracing::warn!("a connection was lost: there was no descriptor for it");
                             }
-                        }
+                        },
                         FromWorker::Ended { report } => self.reported(id, report),
                         FromWorker::Unknown => {}
                     }
                 }
                 Ok(Received::Nothing) => return,
+                // One message is lost, and not the worker.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(%error, "a message of a worker is lost");
+                }
                 Ok(Received::End) | Err(_) => {
                     if let Some(handle) = self.handles.get_mut(&id) {
                         handle.channel = None;

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::Pid;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -28,6 +29,7 @@ use crate::notify::{Notifier, NotifySocket, State as Said};
 use crate::page::Page;
 use crate::plan::{Action, Command, Event, Moment, Stage, State, WorkerId, plan};
 use crate::sys::signals::Signals;
+use crate::worker::PAUSE;
 use ask::Asks;
 use check::Checking;
 pub(crate) use handle::Handle;
@@ -85,6 +87,8 @@ pub(crate) struct Supervisor {
     signals: Signals,
     pub(crate) control: Channel,
     asks: Asks,
+    /// Until when nobody is let in at the control socket: there was no descriptor for who came.
+    pub(crate) deaf_until: Moment,
     /// The program of each generation, kept open: a file that is replaced does not change what runs.
     pub(crate) programs: BTreeMap<u32, OwnedFd>,
     checking: Option<Checking>,
@@ -134,6 +138,7 @@ impl Supervisor {
             signals,
             control,
             asks: Asks::default(),
+            deaf_until: Duration::ZERO,
             programs,
             checking: None,
             tallies: Vec::new(),
@@ -167,7 +172,7 @@ impl Supervisor {
                 self.clean_up();
                 return Ok(outcome);
             }
-            self.wait()?;
+            self.wait();
             let time = now();
             if time.saturating_sub(self.looked) >= LOOK {
                 self.looked = time;
@@ -204,7 +209,7 @@ impl Supervisor {
     }
 
     /// Until something happens or is due; then hears everyone who has something to say.
-    fn wait(&mut self) -> Result<()> {
+    fn wait(&mut self) {
         let time = now();
         let mut due = self.looked + LOOK;
         if let Some(at) = self.state.due() {
@@ -218,6 +223,10 @@ impl Supervisor {
                 self.state.workers.values().filter(|worker| matches!(worker.stage, Stage::Starting { .. }));
             due = starting.map(|worker| worker.started + after).fold(due, Moment::min);
         }
+        let is_deaf = self.deaf_until > time;
+        if is_deaf {
+            due = due.min(self.deaf_until);
+        }
         // A look a second is for those who serve; nobody else needs to be woken.
         let rest = due.saturating_sub(time) + Duration::from_millis(1);
         let timeout = Timespec {
@@ -225,12 +234,10 @@ impl Supervisor {
             tv_nsec: i64::from(rest.subsec_nanos()),
         };
         let heard = {
-            let (mut waited, whose) = self.waited_for();
-            match poll(&mut waited, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    return Err(Error::System { doing: "wait for workers", source: error.into() });
-                }
+            let (mut waited, whose) = self.waited_for(is_deaf);
+            if let Err(error) = retry_on_intr(|| poll(&mut waited, Some(&timeout))) {
+                drop(waited);
+                return self.wait_blindly(error, is_deaf);
             }
             let speaks = waited.iter().map(|fd| !fd.revents().is_empty());
             whose
@@ -243,10 +250,20 @@ impl Supervisor {
         for who in heard {
             self.hear(who);
         }
-        Ok(())
     }
 
-    fn waited_for(&self) -> (Vec<PollFd<'_>>, Vec<Who>) {
+    /// The system has no memory to wait with, or the limit of descriptors was lowered beneath those that are open.
+    /// Workers serve on; only signals are heard until it is over.
+    fn wait_blindly(&mut self, error: Errno, was_told: bool) {
+        if !was_told {
+            tracing::warn!(%error, "cannot wait for workers; trying again");
+        }
+        self.deaf_until = now() + LOOK;
+        std::thread::sleep(PAUSE);
+        self.hear_signals();
+    }
+
+    fn waited_for(&self, is_deaf: bool) -> (Vec<PollFd<'_>>, Vec<Who>) {
         let mut descriptors = Vec::new();
         let mut whose = Vec::new();
         let mut add = |descriptor, who| {
@@ -255,7 +272,9 @@ impl Supervisor {
         };
         add(self.signals.as_fd(), Who::Signals);
         add(self.notify.as_fd(), Who::Notify);
-        add(self.control.as_fd(), Who::Control);
+        if !is_deaf {
+            add(self.control.as_fd(), Who::Control);
+        }
         for (asker, channel) in self.asks.waiting() {
             add(channel.as_fd(), Who::Asker(asker));
         }

@@ -1,7 +1,7 @@
 //! A client that sends exactly the bytes it is given, over plain TCP or TLS, and reads answers apart.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +69,13 @@ impl Client {
         Self::at(site.plain)
     }
 
-    pub fn at(address: std::net::SocketAddr) -> Self {
+    pub fn at(address: SocketAddr) -> Self {
         Self { stream: Stream::Plain(tcp(address)), buffer: Vec::new() }
+    }
+
+    /// On a socket that is connected already.
+    pub fn over(socket: TcpStream) -> Self {
+        Self { stream: Stream::Plain(patient(socket)), buffer: Vec::new() }
     }
 
     pub fn tls(site: &Site, alpn: &[&[u8]]) -> Self {
@@ -78,16 +83,21 @@ impl Client {
     }
 
     pub fn tls_with(site: &Site, alpn: &[&[u8]]) -> io::Result<Self> {
-        Self::handshake(site, alpn, rustls::ALL_VERSIONS)
+        Self::handshake(site.tls, alpn, rustls::ALL_VERSIONS)
     }
 
     /// A client that speaks only the given versions of TLS.
     pub fn tls_versions(site: &Site, versions: &[&'static SupportedProtocolVersion]) -> io::Result<Self> {
-        Self::handshake(site, &[b"http/1.1"], versions)
+        Self::handshake(site.tls, &[b"http/1.1"], versions)
+    }
+
+    /// HTTP/1.1 over TLS.
+    pub fn tls_at(address: SocketAddr) -> Self {
+        Self::handshake(address, &[b"http/1.1"], rustls::ALL_VERSIONS).unwrap()
     }
 
     fn handshake(
-        site: &Site,
+        address: SocketAddr,
         alpn: &[&[u8]],
         versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<Self> {
@@ -95,7 +105,7 @@ impl Client {
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let name = ServerName::try_from("localhost").unwrap();
         let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut socket = tcp(site.tls);
+        let mut socket = tcp(address);
         session.complete_io(&mut socket)?;
         Ok(Self { stream: Stream::Tls(Box::new(StreamOwned::new(session, socket))), buffer: Vec::new() })
     }
@@ -144,6 +154,11 @@ impl Client {
         self
     }
 
+    /// Ends the connection at once, by a reset (`SO_LINGER` of zero).
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO)).unwrap();
+    }
+
     fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 16 * 1024];
         let length = match &mut self.stream {
@@ -152,6 +167,15 @@ impl Client {
         };
         self.buffer.extend_from_slice(&chunk[..length]);
         Ok(length)
+    }
+
+    /// Whether the beginning of an answer is there, without waiting for one.
+    pub fn has_answer(&mut self) -> bool {
+        self.socket().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        // Nothing yet, or a reset: the next read tells.
+        let _ = self.fill();
+        self.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+        !self.buffer.is_empty()
     }
 
     /// Reads exactly `length` bytes.
@@ -236,8 +260,11 @@ impl Client {
     }
 }
 
-fn tcp(address: std::net::SocketAddr) -> TcpStream {
-    let socket = TcpStream::connect(address).unwrap();
+fn tcp(address: SocketAddr) -> TcpStream {
+    patient(TcpStream::connect(address).unwrap())
+}
+
+fn patient(socket: TcpStream) -> TcpStream {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_write_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();

@@ -4,10 +4,13 @@
 
 mod client;
 mod site;
+mod under_attack;
 
 mod h2_frames;
 
 mod accept;
+mod alone;
+mod big_and_broken;
 mod conformance;
 mod drain;
 mod hand_over;
@@ -21,5 +24,6 @@ mod protocols;
 mod proxies;
 mod rfc9112;
 mod rfc9113;
+mod slow_and_many;
 mod tls;
 mod workers;

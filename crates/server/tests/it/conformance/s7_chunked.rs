@@ -19,12 +19,14 @@ pub fn cases() -> Vec<Case> {
         ("line ends within a chunk", "4\r\n\r\n\r\n\r\n0\r\n\r\n", "[\r\n\r\n]"),
         ("a chunk that looks like chunks", "5\r\n0\r\n\r\n\r\n0\r\n\r\n", "[0\r\n\r\n]"),
         ("a chunk with bare LF", "3\r\na\nb\r\n0\r\n\r\n", "[a\nb]"),
-        // §7.1.1: extensions are ignored.
+        // §7.1.1: extensions are ignored. White space around `;` and `=` is in the grammar (BWS), and RFC 9110 §5.6.3 says
+        // that a recipient MUST parse it; without an extension after it, it is refused below.
         ("an extension", "5;a\r\nhello\r\n0\r\n\r\n", "[hello]"),
         ("an extension with a value", "5;a=b\r\nhello\r\n0\r\n\r\n", "[hello]"),
         ("an extension with a quoted value", "5;a=\"b;c\\\"\"\r\nhello\r\n0\r\n\r\n", "[hello]"),
         ("two extensions", "5;a=b;c\r\nhello\r\n0\r\n\r\n", "[hello]"),
         ("an extension of the last chunk", "5\r\nhello\r\n0;a=b\r\n\r\n", "[hello]"),
+        ("bad white space before an extension", "5 ; a=b\r\nhello\r\n0\r\n\r\n", "[hello]"),
         ("bad white space around extensions", "5 ; a = b\r\nhello\r\n0\r\n\r\n", "[hello]"),
         // §7.1.2: trailers.
         ("a trailer", "5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n", "[hello] [x-sum=7]"),

@@ -1,7 +1,6 @@
 //! Attacks that the protocol allows, and which must cost the server little: stalls, slow reading, bombs, small frames
-//! (RFC 9113 §10.5). Here too is what all attacks share: the honest client, and the measure of memory.
+//! (RFC 9113 §10.5). Here too is the honest client of all attacks over HTTP/2.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use narae_server::Limits;
@@ -12,53 +11,11 @@ use super::{peer, site};
 use crate::client::{BOTH, Client, Over};
 use crate::site::Site;
 
-/// How much the memory of client and server together may grow while an attack runs.
-const MOST_GROWTH: usize = 64 << 20;
-
-/// Runs `attack` while an honest client asks again and again, and checks that all its requests are answered and that
-/// memory stays bounded. Its first answer comes before the attack, the last after it.
+/// Runs `attack` while an honest client asks again and again on a connection of its own.
 #[track_caller]
 pub fn under_attack<T>(name: &str, site: &Site, attack: impl FnOnce() -> T) -> T {
     let mut honest = Honest::new(site);
-    honest.ask();
-    let (before, cpu_before) = (resident(), cpu());
-    let ended = AtomicBool::new(false);
-    let ask_on = || {
-        let (mut answers, mut most) = (0, before);
-        loop {
-            let last = ended.load(Ordering::Acquire);
-            honest.ask();
-            answers += 1;
-            most = most.max(resident());
-            if last {
-                return (answers, most - before);
-            }
-        }
-    };
-    let (outcome, (answers, growth)) = std::thread::scope(|scope| {
-        let witness = scope.spawn(ask_on);
-        let outcome = {
-            let _ended = Ended(&ended);
-            attack()
-        };
-        (outcome, witness.join().unwrap())
-    });
-    println!(
-        "{name}: {answers} honest answers, {} KiB more memory, {} ms CPU",
-        growth >> 10,
-        cpu() - cpu_before
-    );
-    assert!(growth < MOST_GROWTH, "{name}: memory grew by {growth} bytes");
-    outcome
-}
-
-/// Says that the attack is over, also when it fails.
-struct Ended<'a>(&'a AtomicBool);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
+    crate::under_attack::under_attack(name, move || honest.ask(), attack)
 }
 
 /// A client that behaves.
@@ -80,21 +37,6 @@ impl Honest {
         assert_eq!(recv_kind(&mut self.client, DATA).payload, b"Hello, World!");
         self.stream += 2;
     }
-}
-
-/// Bytes of memory that this process has in use: client and server.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
-}
-
-/// Milliseconds of CPU that this process has used: client and server.
-fn cpu() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
-    (ticks(11) + ticks(12)) * 10
 }
 
 /// Sends until the server takes no more.

@@ -12,11 +12,11 @@
 //! instead and why; a case that is listed there and passes is a failure too.
 
 mod attacks;
-mod block;
+pub mod block;
 mod bounded;
 mod flow;
-mod frames;
-mod peer;
+pub mod frames;
+pub mod peer;
 mod rfc7541;
 mod s3_s4_preface_and_frames;
 mod s5_streams;

@@ -22,6 +22,12 @@ fn s8_1() -> Vec<Case> {
             &[open_headers(1, Block::post("/echo")), data(1, b"a"), last_data(1, b"b")],
             "1: 200",
         ),
+        // RFC 9110 §10.1.1.
+        case(
+            "a request that waits to be told to go on",
+            &[open_headers(1, Block::post("/echo").field("expect", "100-continue"))],
+            "1: 100",
+        ),
         case(
             "a request whose end is an empty frame",
             &[open_headers(1, Block::post("/echo")), data(1, b"a"), last_data(1, b"")],
