@@ -20,8 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+sys.path.insert(0, str(Path(__file__).resolve().parent / "suite"))
+
+from machine import TARGET, TOP, free_port, resident  # noqa: E402
+
 NARAE, LOAD, TESTBED = TARGET / "narae", TARGET / "narae-load", TARGET / "examples/testbed"
 PROTOCOLS = {
     "h1": ("http", []),
@@ -33,8 +35,8 @@ PROTOCOLS = {
 
 def build():
     command = ["cargo", "build", "--release", "-p", "narae-cli", "--bin", "narae", "--example", "testbed"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    subprocess.run(["cargo", "build", "--release", "-p", "narae-load"], cwd=ROOT, check=True)
+    subprocess.run(command, cwd=TOP, check=True)
+    subprocess.run(["cargo", "build", "--release", "-p", "narae-load"], cwd=TOP, check=True)
 
 
 class Cluster:
@@ -95,12 +97,6 @@ class Cluster:
         self.process.send_signal(signal.SIGINT)
         self.process.communicate()
         self.folder.cleanup()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def summary(load):
@@ -239,10 +235,6 @@ def reuseport(workers):
     for stream in streams + sockets:
         stream.close()
     return sorted(counts)
-
-
-def resident(pid):
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def idle(options):

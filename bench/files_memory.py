@@ -21,8 +21,12 @@ import time
 import urllib.request
 from pathlib import Path
 
-from files import Place, Server, build, content
-from run import PEERS, TOOLS, Failed, check_machine, family, names_of
+sys.path.insert(0, str(Path(__file__).resolve().parent / "suite"))
+
+from contenders import Server  # noqa: E402
+from loads import wrk  # noqa: E402
+from machine import PEERS, TOP, Failed, check_machine, family  # noqa: E402
+from place import Place, content  # noqa: E402
 
 WORKS = ["slow", "many"]
 BIG, BLOCK = 1 << 30, 1 << 20
@@ -130,7 +134,7 @@ def slow(place, options):
         pid = server.process.pid
         with Sampler(pid) as sampler:
             idle = cpu(pid)
-            readers = [Reader(server.ports["http"], block) for _ in range(options.readers)]
+            readers = [Reader(server.http, block) for _ in range(options.readers)]
             for reader in readers:
                 reader.begin()
             start, turn, before = time.monotonic(), 0, cpu(pid)
@@ -171,7 +175,7 @@ def many(place, options):
     with Server("narae", place) as server:
         pid, requests, took, seed = server.process.pid, 0, 0.0, 0
         for path in chance.sample(paths, min(20, len(paths))):
-            with urllib.request.urlopen(server.url("plain", path), timeout=10) as answer:
+            with urllib.request.urlopen(server.url(path), timeout=10) as answer:
                 if answer.read() != (place.root / path[1:]).read_bytes():
                     raise Failed(f"narae answers {path} with other bytes than the file has")
         with Sampler(pid) as sampler:
@@ -179,7 +183,8 @@ def many(place, options):
             while requests < options.requests:
                 seed += 1
                 # A count cannot end wrk: so it runs for some seconds, again and again.
-                done, seconds, _ = server.load_wrk("plain", "many", SLICE, "many", SEED=str(seed))
+                told = wrk(server.url(paths[0]), SLICE, "many", script="files.lua", PATHS=str(place.list_of("many")), SEED=str(seed))
+                done, seconds = told["requests"], told["seconds"]
                 requests, took = requests + done, took + seconds
                 print(f"many: {requests:,} requests", file=sys.stderr)
             used = cpu(pid) - before
@@ -207,7 +212,7 @@ def table(results):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Memory of narae with static files; see bench/README.md.")
-    parser.add_argument("--works", type=names_of(WORKS), default=WORKS, metavar="A,B", help="slow, many (default: both)")
+    parser.add_argument("--works", type=lambda text: text.split(","), default=WORKS, metavar="A,B", help="slow, many (default: both)")
     parser.add_argument("--seconds", type=int, default=20, help="length of slow (default: %(default)s)")
     parser.add_argument("--readers", type=int, default=1000, help="of slow (default: %(default)s)")
     parser.add_argument("--dense", action="store_true", help="write the file of slow, instead of leaving it sparse")
@@ -220,13 +225,15 @@ def arguments():
 
 def main():
     options = arguments()
-    check_machine({**TOOLS, "openssl": "openssl"}, DESCRIPTORS)
+    if unknown := set(options.works) - set(WORKS):
+        raise Failed(f"unknown: {', '.join(unknown)}; known: {', '.join(WORKS)}")
+    check_machine({"wrk": "wrk", "taskset": "util-linux", "openssl": "openssl"}, DESCRIPTORS)
     # A connection and perhaps a file for each reader.
     needed = 2 * options.readers + 500
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < needed and "slow" in options.works:
         raise Failed(f"{needed} descriptors are needed: ulimit -n")
     if not options.no_build:
-        build(["narae"], "")
+        subprocess.run(["cargo", "build", "--release", "-p", "narae-bench-app"], cwd=TOP, check=True)
     results = {}
     for work in options.works:
         folder = tempfile.mkdtemp(prefix="narae-files-")
@@ -234,7 +241,7 @@ def main():
             results[work] = {"slow": slow, "many": many}[work](Place(folder), options)
         finally:
             shutil.rmtree(folder)
-    options.json.parent.mkdir(exist_ok=True)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     print("MiB resident, the supervisor and one worker together\n")
     print(table(results))

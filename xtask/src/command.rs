@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{test, tidy};
+use crate::{bench, test, tidy};
 
 /// A command and what it was told.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +13,7 @@ enum Command {
     Help,
     Tidy,
     Test { install: bool, filters: Vec<String> },
+    Bench(Vec<String>),
 }
 
 /// Runs the command that `words` name.
@@ -26,6 +27,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
             Ok(())
         }
         Command::Tidy => tidy::run(&top()?),
+        Command::Bench(words) => bench::run(&top()?, &words),
         Command::Test { install, filters } => test::run(&top()?, install, &filters),
     }
 }
@@ -38,6 +40,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
             None => Ok(Command::Tidy),
             Some(word) => Err(format!("tidy takes no arguments, but got {word:?}\n\n{HELP}")),
         },
+        "bench" => Ok(Command::Bench(words.collect())),
         "test" => {
             let (options, filters): (Vec<_>, Vec<_>) = words.partition(|word| word.starts_with('-'));
             if options.iter().any(|option| option == "-h" || option == "--help") {
@@ -71,6 +74,8 @@ Usage: cargo xtask <command>
   test [--no-install] [FILTER…]    Install what the tests need, then run all tests,
                                    or those whose name contains a FILTER.
                                    --no-install: say what is missing and stop
+  bench [WORK…] [--peers A,B]      Measure narae beside its peers; writes a report,
+        [--rounds N] [--quick]     JSON and a plot. bench --help tells all
   help                             Print this";
 
 #[cfg(test)]
@@ -101,6 +106,13 @@ mod tests {
         check("test", Ok(test(true, &[])));
         check("test router", Ok(test(true, &["router"])));
         check("test a --no-install b", Ok(test(false, &["a", "b"])));
+    }
+
+    #[test]
+    fn bench_reads_its_words_itself() {
+        let words = ["hello", "--quick"].map(str::to_owned).to_vec();
+        check("bench hello --quick", Ok(Command::Bench(words)));
+        check("bench --help", Ok(Command::Bench(vec!["--help".to_owned()])));
     }
 
     #[test]

@@ -2,10 +2,13 @@
 //!
 //! In: the command line. Out: an exit code, 0 only if everything is as it
 //! should be. `tidy` checks the rules that the compiler does not know, `test`
-//! gets what the tests need and runs them. Imports no crate of the workspace.
+//! gets what the tests need and runs them, `bench` measures narae beside its
+//! peers. Imports no crate of the workspace.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
+mod install;
 mod test;
 mod tidy;
 

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bodies;
 mod plain;
 mod sessions;
 mod store;
@@ -49,6 +50,9 @@ struct Arguments {
     /// Where sessions are: embedded, memory, cookie, redis://…, postgres://….
     #[arg(long, value_name = "STORE", default_value = "embedded")]
     store: String,
+    /// How many more routes there are, the last of which is `/area{N-1}/{id}`.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    routes: usize,
 }
 
 fn main() -> ExitCode {
@@ -83,5 +87,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
 fn router(arguments: &Arguments) -> Result<Router, Box<dyn std::error::Error + Send + Sync>> {
     let store = store::open(&arguments.store, &arguments.data)?;
-    Ok(plain::routes().merge(sessions::routes(store)).fallback_service(Files::new(&arguments.root)))
+    Ok(plain::routes()
+        .merge(bodies::routes())
+        .merge(plain::many(arguments.routes))
+        .merge(sessions::routes(store))
+        .fallback_service(Files::new(&arguments.root)))
 }

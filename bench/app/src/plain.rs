@@ -27,6 +27,18 @@ pub(crate) fn routes() -> Router {
         .route("/nosession", get(|| async { "ok" }))
 }
 
+/// As many routes as `count` says; the last one has a parameter, as has every second before it.
+pub(crate) fn many(count: usize) -> Router {
+    (0..count).fold(Router::new(), |router, number| {
+        if (count - number) % 2 == 1 {
+            let id = |Path(id): Path<String>| async move { id };
+            router.route(&format!("/area{number}/{{id}}"), get(id))
+        } else {
+            router.route(&format!("/area{number}/all"), get(|| async { "all" }))
+        }
+    })
+}
+
 async fn echo(request: Request) -> Response {
     let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
     let mut response = Response::new(request.into_body());

@@ -1,11 +1,12 @@
 //! [`Programs`]: the programs that the tests drive, and how to get them.
 //!
-//! In: what this machine has. Out: the programs' paths, or commands that
-//! install what is missing, or a message that says what to install. Knows
-//! Debian's packages; on other systems it installs nothing.
+//! In: what this machine has. Out: the programs' paths, after `install` got
+//! what was missing, or a message that says what to install.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::install::{self, Need, has_versioned, in_path, output};
 
 /// Where the programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +29,7 @@ struct Found {
     has_postgresql: bool,
     has_haproxy: bool,
     has_nginx: bool,
-}
-
-/// How this machine installs packages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Installer {
-    None,
-    AptAsRoot,
-    AptBySudo,
-    /// There is apt, but neither root nor sudo.
-    AptForbidden,
-}
-
-/// What to do about what is missing.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    Nothing,
-    /// Commands in order.
-    Run(Vec<Vec<String>>),
-    /// A person must do it; the message says what.
-    Ask(String),
+    has_slowhttptest: bool,
 }
 
 impl Programs {
@@ -60,17 +42,7 @@ impl Programs {
         if let Some(programs) = found.complete() {
             return Ok(programs);
         }
-        let missing = found.missing();
-        println!("The tests need programs that are not here:");
-        for need in &missing {
-            println!("  {:<10} {}", need.name, need.why);
-        }
-        let installer = if install { Installer::of_this_machine() } else { Installer::None };
-        match plan(&missing, installer) {
-            Plan::Nothing => {}
-            Plan::Ask(message) => return Err(message),
-            Plan::Run(commands) => commands.iter().try_for_each(|words| run(words))?,
-        }
+        install::get("The tests need", &found.missing(), install)?;
         let found = Found::look();
         found.complete().ok_or_else(|| {
             let names: Vec<&str> = found.missing().iter().map(|need| need.name).collect();
@@ -79,17 +51,7 @@ impl Programs {
     }
 }
 
-/// Something that the tests need.
-struct Need {
-    name: &'static str,
-    why: &'static str,
-    packages: &'static [&'static str],
-    /// What the system starts with the packages: the tests start their own.
-    service: Option<&'static str>,
-    is_there: fn(&Found) -> bool,
-}
-
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need<Found>; 10] = [
     Need {
         name: "curl",
         why: "with HTTP/2: speaks to servers as a script does",
@@ -153,6 +115,13 @@ const NEEDS: [Need; 9] = [
         service: Some("nginx"),
         is_there: |found| found.has_nginx,
     },
+    Need {
+        name: "slowhttptest",
+        why: "attacks the server by slowness",
+        packages: &["slowhttptest"],
+        service: None,
+        is_there: |found| found.has_slowhttptest,
+    },
 ];
 
 impl Found {
@@ -179,15 +148,17 @@ impl Found {
                 || has_versioned(Path::new(POSTGRESQL), "bin/postgres"),
             has_haproxy: in_path(&["haproxy"]).is_some(),
             has_nginx: in_path(&["nginx"]).is_some(),
+            has_slowhttptest: in_path(&["slowhttptest"]).is_some(),
         }
     }
 
-    fn missing(&self) -> Vec<&'static Need> {
+    fn missing(&self) -> Vec<&'static Need<Found>> {
         NEEDS.iter().filter(|need| !(need.is_there)(self)).collect()
     }
 
     fn complete(&self) -> Option<Programs> {
-        let others = [self.has_redis, self.has_postgresql, self.has_haproxy, self.has_nginx];
+        let others =
+            [self.has_redis, self.has_postgresql, self.has_haproxy, self.has_nginx, self.has_slowhttptest];
         if !self.curl_speaks_http2 || others.contains(&false) {
             return None;
         }
@@ -198,84 +169,6 @@ impl Found {
             python: self.python.clone()?,
         })
     }
-}
-
-impl Installer {
-    fn of_this_machine() -> Self {
-        let is_root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
-        match (in_path(&["apt-get"]), is_root, in_path(&["sudo"])) {
-            (None, _, _) => Self::None,
-            (Some(_), true, _) => Self::AptAsRoot,
-            (Some(_), false, Some(_)) => Self::AptBySudo,
-            (Some(_), false, None) => Self::AptForbidden,
-        }
-    }
-}
-
-/// How `installer` gets what is `missing`.
-fn plan(missing: &[&Need], installer: Installer) -> Plan {
-    if missing.is_empty() {
-        return Plan::Nothing;
-    }
-    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
-    let prefix: &[&str] = match installer {
-        Installer::AptAsRoot => &["env"],
-        Installer::AptBySudo => &["sudo", "env"],
-        Installer::None | Installer::AptForbidden => {
-            let packages = packages.join(" ");
-            return Plan::Ask(format!(
-                "install them and run this again; on Debian, as root:\n  \
-                 apt-get update && apt-get install -y --no-install-recommends {packages}"
-            ));
-        }
-    };
-    let command = |start: &[&str], words: &[&str]| -> Vec<String> {
-        prefix.iter().chain(start).chain(words).map(|&word| word.to_owned()).collect()
-    };
-    let apt = ["DEBIAN_FRONTEND=noninteractive", "apt-get"];
-    let install = [&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat();
-    let mut commands = vec![command(&apt, &["update"]), command(&apt, &install)];
-    for service in missing.iter().filter_map(|need| need.service) {
-        commands.push(command(&["service"], &[service, "stop"]));
-        commands.push(command(&["update-rc.d"], &[service, "disable"]));
-    }
-    Plan::Run(commands)
-}
-
-fn run(words: &[String]) -> Result<(), String> {
-    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-    let line = words.join(" ");
-    println!("+ {line}");
-    let status = Command::new(program).args(arguments).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{line}: {status}")),
-        Err(error) => Err(format!("{line}: {error}")),
-    }
-}
-
-/// The standard output of a command that succeeded.
-fn output(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The first of `names` that is a program in PATH.
-fn in_path(names: &[&str]) -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let programs = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    programs.filter_map(|path| std::path::absolute(path).ok()).find(|path| is_program(path))
-}
-
-/// Whether a program is in one of the folders of `folder`, each of which is a version.
-fn has_versioned(folder: &Path, program: &str) -> bool {
-    let versions = folder.read_dir().into_iter().flatten().flatten();
-    versions.into_iter().any(|version| is_program(&version.path().join(program)))
-}
-
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// 20 of `v20.11.1`.
@@ -299,7 +192,8 @@ const POSTGRESQL: &str = "/usr/lib/postgresql";
 mod tests {
     use std::path::PathBuf;
 
-    use super::{Found, Installer, NEEDS, Plan, has_http2, major_version, plan};
+    use super::{Found, NEEDS, has_http2, major_version};
+    use crate::install::{Installer, Plan, plan};
 
     fn everything() -> Found {
         let path = || Some(PathBuf::from("/usr/bin/x"));
@@ -313,6 +207,7 @@ mod tests {
             has_postgresql: true,
             has_haproxy: true,
             has_nginx: true,
+            has_slowhttptest: true,
         }
     }
 
@@ -401,6 +296,7 @@ mod tests {
             Found { has_postgresql: false, ..everything() },
             Found { has_haproxy: false, ..everything() },
             Found { has_nginx: false, ..everything() },
+            Found { has_slowhttptest: false, ..everything() },
         ] {
             assert!(found.complete().is_none());
             assert_eq!(found.missing().len(), 1);

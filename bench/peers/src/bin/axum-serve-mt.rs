@@ -1,4 +1,4 @@
-//! Hello by `axum::serve` on tokio's multi-thread runtime, as `#[tokio::main]` makes it, with one worker.
+//! axum by `axum::serve` on tokio's multi-thread runtime, as `#[tokio::main]` makes it, with one worker.
 //!
 //! The main thread accepts, the worker serves.
 

@@ -1,4 +1,4 @@
-//! Hello by `axum::serve` on one thread: axum at its cheapest.
+//! axum by `axum::serve` on one thread: axum at its cheapest.
 
 #![forbid(unsafe_code)]
 

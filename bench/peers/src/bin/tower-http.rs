@@ -8,7 +8,6 @@
 
 use std::error::Error;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -18,9 +17,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_http::services::ServeDir;
 
 const USAGE: &str = "usage: tower-http PORT FOLDER TLS-PORT CERTIFICATE KEY";
@@ -34,7 +30,7 @@ fn main() -> Result {
         let mut argument = || arguments.next().ok_or(USAGE);
         let router = Router::new().fallback_service(ServeDir::new(argument()?));
         let tls_port = argument()?.parse()?;
-        let acceptor = acceptor(&argument()?, &argument()?)?;
+        let acceptor = peers::tls::acceptor(&argument()?, &argument()?)?;
         let secure = TcpListener::bind((Ipv4Addr::LOCALHOST, tls_port)).await?;
         tokio::spawn(serve_tls(secure, acceptor, router.clone()));
         let listener = peers::listen().await.tap_io(|socket| {
@@ -43,14 +39,6 @@ fn main() -> Result {
         });
         Ok(axum::serve(listener, router).await?)
     })
-}
-
-fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor> {
-    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
-    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
