@@ -74,8 +74,18 @@ def measured(bench, work, name, tries):
 
 
 def rounds(bench, options, works):
-    """Every contender in every round, each round beginning with another one."""
+    """Every contender in every round, each round beginning with another one. Interrupted, it is what there is."""
     results, failures = [], []
+    try:
+        measure_all(bench, options, works, results, failures)
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        print("interrupted: the report holds what was measured until here", file=sys.stderr, flush=True)
+    return results, failures
+
+
+def measure_all(bench, options, works, results, failures):
     for turn in range(options.rounds):
         for work in works:
             names = chosen(work, options.peers)
@@ -92,7 +102,6 @@ def rounds(bench, options, works):
                 results.append({**place, **result})
                 noise = f"  others {result['other_cores']:.2f} cores" if "other_cores" in result else ""
                 print(f"{told} {result[work.key]:10.2f} {work.unit}{noise}", file=sys.stderr, flush=True)
-    return results, failures
 
 
 def described_works(works, peers):
@@ -118,7 +127,7 @@ def run(options):
         "began": began,
         "minutes": (time.monotonic() - clock) / 60,
         "command": options.command or " ".join(["python3 bench/suite", *sys.argv[1:]]),
-        "rounds": options.rounds,
+        "rounds": 1 + max((one["round"] for one in results), default=-1),
         "seconds": options.seconds,
         "quick": options.quick,
         "allocator": options.allocator,

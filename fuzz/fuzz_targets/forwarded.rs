@@ -18,10 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
     let x_for = HeaderName::from_static("x-forwarded-for");
     let Ok(only_the_peer) = TrustedProxies::new(["127.0.0.1"]) else { return };
     let Ok(everyone) = TrustedProxies::new(["0.0.0.0/0", "::/0", "unix"]) else { return };
-    for (name, own) in [
-        (FORWARDED, &b"for=\"192.0.2.1:80\";proto=https;host=\"a\""[..]),
-        (x_for, b"192.0.2.1"),
-    ] {
+    for (name, own) in
+        [(FORWARDED, &b"for=\"192.0.2.1:80\";proto=https;host=\"a\""[..]), (x_for, b"192.0.2.1")]
+    {
         let mut headers = HeaderMap::new();
         for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
             headers.append(name.clone(), value);

@@ -6,6 +6,7 @@ from measure import Work, check, loaded
 from works.hello import HELLO
 
 CONTENDERS = ["narae", "hyper-tls", "nginx", "h2o", "caddy", "node"]
+RESUMING = [name for name in CONTENDERS if name != "h2o"]  # 2.2.5 does not resume sessions of TLS 1.3 reliably
 
 
 def measure_of(resumed):
@@ -21,5 +22,5 @@ def measure_of(resumed):
 UNIT = "µs CPU per connection"
 WORKS = [
     Work("handshake", "A full TLS handshake and a request", CONTENDERS, measure_of(False), unit=UNIT),
-    Work("resumed", "A resumed TLS handshake and a request", CONTENDERS, measure_of(True), unit=UNIT),
+    Work("resumed", "A resumed TLS handshake and a request", RESUMING, measure_of(True), unit=UNIT),
 ]

@@ -3,8 +3,9 @@
 //! In: the workspace's path and filters. Out: the runners' output as it comes,
 //! then one line with the counts. `needs` finds out what is missing and how to
 //! get it, `packages` installs the tests' npm packages, `runner` runs the tests,
-//! `outcome` reads what the runners print.
+//! `fuzz` the fuzz targets, `outcome` reads what the runners print.
 
+mod fuzz;
 mod needs;
 mod outcome;
 mod packages;
@@ -25,7 +26,14 @@ pub(crate) fn run(top: &Path, install: bool, filters: &[String]) -> Result<(), S
     for folder in NPM_FOLDERS {
         packages::ensure(&top.join(folder), &programs.npm, install)?;
     }
-    let (outcome, succeeded) = runner::run(top, &programs, filters)?;
+    let targets = fuzz::targets(top, filters)?;
+    if !targets.is_empty() {
+        fuzz::ensure(install)?;
+    }
+    let (mut outcome, mut succeeded) = runner::run(top, &programs, filters)?;
+    let (fuzzed, could_fuzz) = fuzz::run(top, &targets)?;
+    outcome += fuzzed;
+    succeeded &= could_fuzz;
     let ran = outcome.passed + outcome.failed > 0;
     if !succeeded && outcome.failed == 0 {
         eprintln!("a runner failed before it could count: see above");
