@@ -63,6 +63,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_all;
 mod count;
 mod fault;
 mod head;
@@ -78,5 +79,6 @@ mod streams;
 mod summary;
 mod transport;
 
+pub use accept_all::AcceptAll;
 pub use load::{Expect, Load, Phases, Protocol, Running, Target, Work};
 pub use summary::{Latency, Summary};
