@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Executor;
@@ -20,7 +20,7 @@ pub(crate) struct Streams(Arc<Mutex<Vec<Stream>>>);
 impl Streams {
     /// Runs each to where it is done or has to wait. Whether there was any.
     pub(crate) fn run(&self) -> bool {
-        let mut streams = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut streams = std::mem::take(&mut *self.queue());
         if streams.is_empty() {
             return false;
         }
@@ -35,15 +35,19 @@ impl Streams {
             }
         }
         // The room is kept, unless more has come meanwhile.
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue();
         if queue.is_empty() {
             *queue = streams;
         }
         true
     }
 
+    fn queue(&self) -> MutexGuard<'_, Vec<Stream>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.queue().is_empty()
     }
 }
 
@@ -52,6 +56,6 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(stream));
+        self.queue().push(Box::pin(stream));
     }
 }
