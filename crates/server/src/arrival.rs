@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use bytes::BytesMut;
@@ -26,6 +26,7 @@ use crate::connection::{Context, Protocol, Shared, TlsSession};
 use crate::drain::Stage;
 use crate::h1::Rest;
 use crate::h2_frames::{FrameMeter, PREFACE};
+use crate::handed::Handed;
 use crate::link::Link;
 use crate::lot::Row;
 use crate::seat::{Admission, Arrival, Endpoint, Seat};
@@ -49,12 +50,8 @@ where
     let admission = Admission::new(Arc::clone(seat), permit);
     let Ok(socket) = socket.register(&endpoint.local) else { return };
     let (context, service) = (Arc::clone(context), service.clone());
-    let newcomer = Newcomer { admission, peer, endpoint, context, service };
-    match newcomer.endpoint.tls.clone() {
-        _ if newcomer.endpoint.proxy_protocol => tokio::spawn(newcomer.be_introduced(socket)),
-        None => tokio::spawn(newcomer.listen(Transport::Plain(socket), None)),
-        Some(config) => tokio::spawn(newcomer.shake_hands(socket, config)),
-    };
+    let limit = next_limit(&context);
+    tokio::spawn(Newcomer { admission, peer, endpoint, context, service, limit }.be_heard(socket));
 }
 
 /// Serves a connection that was parked and whose peer has sent `before`.
@@ -76,27 +73,63 @@ struct Newcomer<S> {
     endpoint: Arc<Endpoint>,
     context: Arc<Context>,
     service: S,
+    /// When the step that it is at must be over.
+    limit: Instant,
 }
 
 impl<S> Newcomer<S>
 where
     S: Application,
 {
+    /// Until the peer speaks, the connection may go to another process.
+    async fn be_heard(self, mut socket: Socket) {
+        loop {
+            match heard(&socket, self.limit, &self.context).await {
+                Heard::Peer => break,
+                Heard::Successor => match self.give(socket) {
+                    Ok(()) => return,
+                    Err(Some(back)) => socket = back,
+                    // A socket that cannot change its event loop is closed.
+                    Err(None) => return,
+                },
+                Heard::Nothing => {
+                    count(self.context.tally.timeouts());
+                    return;
+                }
+            }
+        }
+        match self.endpoint.tls.clone() {
+            _ if self.endpoint.proxy_protocol => Box::pin(self.be_introduced(socket)).await,
+            None => Box::pin(self.listen(Transport::Plain(socket), None)).await,
+            Some(config) => Box::pin(self.shake_hands(socket, config)).await,
+        }
+    }
+
+    /// Gives the connection to the successor of a drain. If that one is gone, it comes back.
+    fn give(&self, socket: Socket) -> Result<(), Option<Socket>> {
+        let socket = socket.into_fd().map_err(|_| None)?;
+        let (peer, listener) = (self.peer, self.endpoint.index);
+        let handed = Handed { socket, peer, listener, fresh: true, idle: Duration::ZERO };
+        let Err(back) = parking::hand_over(handed, &self.context) else { return Ok(()) };
+        Err(Accepted::Bare(back.socket).register(&self.endpoint.local).ok())
+    }
+
     /// A proxy says who the peer is, before anything else.
     async fn be_introduced(mut self, mut socket: Socket) {
-        let Some(peer) = Box::pin(introduced(&mut socket, self.peer, &self.context)).await else { return };
+        let introduced = introduced(&mut socket, self.peer, self.limit, &self.context);
+        let Some(peer) = Box::pin(introduced).await else { return };
         self.peer = peer;
+        self.limit = next_limit(&self.context);
         match self.endpoint.tls.clone() {
             None => Box::pin(self.listen(Transport::Plain(socket), None)).await,
             Some(config) => Box::pin(self.shake_hands(socket, config)).await,
         }
     }
 
-    async fn shake_hands(self, socket: Socket, config: TlsConfig) {
-        let Some((stream, session, protocol)) = Box::pin(handshake(socket, &config, &self.context)).await
-        else {
-            return;
-        };
+    async fn shake_hands(mut self, socket: Socket, config: TlsConfig) {
+        let handshake = handshake(socket, &config, self.limit, &self.context);
+        let Some((stream, session, protocol)) = Box::pin(handshake).await else { return };
+        self.limit = next_limit(&self.context);
         let transport = Transport::Tls(Box::new(stream));
         let session = Some(Arc::new(session));
         match protocol {
@@ -107,7 +140,7 @@ where
 
     /// Over TLS the protocol is agreed on; over plain sockets the first bytes tell.
     async fn listen(self, mut transport: Transport, tls: Option<Arc<TlsSession>>) {
-        let first = first_bytes(&mut transport, &self.context, tls.is_none()).await;
+        let first = first_bytes(&mut transport, self.limit, &self.context, tls.is_none()).await;
         let Some((protocol, before)) = first else { return };
         self.speak(transport, before, protocol, tls).await;
     }
@@ -119,13 +152,18 @@ where
         protocol: Protocol,
         tls: Option<Arc<TlsSession>>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Self { admission, peer, endpoint, context, service } = self;
+        let Self { admission, peer, endpoint, context, service, .. } = self;
         let opened = Opened { transport, before, since: Instant::now(), tls, peer, endpoint };
         match protocol {
             Protocol::Http1 => Box::pin(drive(opened, admission, context, service)),
             Protocol::Http2 => Box::pin(h2::serve(opened.share(protocol, admission, &context), service)),
         }
     }
+}
+
+/// The introduction, the handshake and the first byte of a request have the same time each.
+fn next_limit(context: &Context) -> Instant {
+    Instant::now() + context.limits.first_byte
 }
 
 /// A connection that can be spoken on.
@@ -227,14 +265,19 @@ impl Drop for Parked<'_> {
 }
 
 /// Who a proxy says the peer is. `None`: nobody that is believed said anything in time; counted.
-async fn introduced(socket: &mut Socket, socket_peer: Peer, context: &Context) -> Option<Peer> {
+async fn introduced(
+    socket: &mut Socket,
+    socket_peer: Peer,
+    limit: Instant,
+    context: &Context,
+) -> Option<Peer> {
     let proxies = &context.trusted;
     if !proxies.is_empty() && !proxies.trusts(socket_peer) {
         count(context.tally.introduction_failures());
         tracing::debug!(peer = %socket_peer, "not introduced: no trusted proxy");
         return None;
     }
-    match in_time(introduction::take(socket, socket_peer), context).await {
+    match in_time(introduction::take(socket, socket_peer), limit, context).await {
         Some(Ok(peer)) => Some(peer),
         Some(Err(failure)) => {
             count(context.tally.introduction_failures());
@@ -251,6 +294,7 @@ async fn introduced(socket: &mut Socket, socket_peer: Peer, context: &Context) -
 /// Waits for the peer's first bytes and tells the protocol by them. `None`: nothing came in time.
 async fn first_bytes(
     transport: &mut Transport,
+    limit: Instant,
     context: &Context,
     may_be_http2: bool,
 ) -> Option<(Protocol, BytesMut)> {
@@ -271,7 +315,7 @@ async fn first_bytes(
             }
         }
     });
-    let first = in_time(reading, context).await;
+    let first = in_time(reading, limit, context).await;
     if let Some(Some(protocol)) = first {
         return Some((protocol, before));
     }
@@ -297,12 +341,41 @@ fn poll_more(
     Poll::Ready(Ok(buffer.filled().len()))
 }
 
-/// Runs `work` within the first-byte limit, and in a drain within its linger.
-async fn in_time<T>(work: impl Future<Output = T>, context: &Context) -> Option<T> {
+/// What a connection waited for came.
+enum Heard {
+    /// Its peer speaks, or has left.
+    Peer,
+    /// A drain, and somebody who takes the connection.
+    Successor,
+    /// The end of its time.
+    Nothing,
+}
+
+/// Waits until the peer of a connection speaks of which nothing was read.
+async fn heard(socket: &Socket, limit: Instant, context: &Context) -> Heard {
+    let drain = &context.drain;
+    let spoken = async {
+        let (mut stages, mut first) = (drain.stages(), [0]);
+        loop {
+            if drain.hands_over() {
+                return Heard::Successor;
+            }
+            tokio::select! {
+                // An error shows again in the next read.
+                _ = socket.look(&mut first, 0) => return Heard::Peer,
+                // The sender lives as long as the server.
+                _ = stages.changed() => {}
+            }
+        }
+    };
+    in_time(spoken, limit, context).await.unwrap_or(Heard::Nothing)
+}
+
+/// Runs `work` until `limit`, and in a drain within its linger.
+async fn in_time<T>(work: impl Future<Output = T>, limit: Instant, context: &Context) -> Option<T> {
     let mut work = pin!(work);
     // Subscribed before the drain is asked for: it begins before or after that, but not unseen.
     let mut stages = context.drain.stages();
-    let limit = Instant::now() + context.limits.first_byte;
     let end = || context.drain.linger_until().map_or(limit, |end| end.min(limit)).into();
     let mut timer = pin!(sleep_until(end()));
     loop {
@@ -331,6 +404,7 @@ async fn lingered(context: &Context) {
 async fn handshake(
     socket: Socket,
     config: &TlsConfig,
+    limit: Instant,
     context: &Context,
 ) -> Option<(TlsStream<Socket>, TlsSession, Protocol)> {
     let accept = async {
@@ -340,7 +414,7 @@ async fn handshake(
         }
         TlsAcceptor::from(Arc::clone(&config.server)).accept(socket).await
     };
-    match in_time(accept, context).await {
+    match in_time(accept, limit, context).await {
         Some(Ok(stream)) => {
             let (session, protocol) = describe(&stream);
             Some((stream, session, protocol))

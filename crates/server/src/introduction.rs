@@ -5,8 +5,7 @@
 
 use std::io;
 
-use rustix::net::{RecvFlags, recv};
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::AsyncReadExt;
 
 use crate::proxy_protocol::{Fault, MAX_HEADER_BYTES, Origin, Parsed, parse};
 use crate::socket::{Peer, Socket};
@@ -32,12 +31,10 @@ impl std::fmt::Display for Failure {
 ///
 /// The bytes are looked at first and taken when the header is whole: what follows is for TLS.
 pub(crate) async fn take(socket: &mut Socket, socket_peer: Peer) -> Result<Peer, Failure> {
-    // Who has not spoken should keep no memory.
-    socket.readable().await.map_err(Failure::Socket)?;
     let mut bytes = vec![0; MAX_HEADER_BYTES];
     let mut seen = 0;
     let header = loop {
-        seen = look(socket, &mut bytes, seen).await.map_err(Failure::Socket)?;
+        seen = socket.look(&mut bytes, seen).await.map_err(Failure::Socket)?;
         match parse(bytes.get(..seen).unwrap_or_default()) {
             Parsed::Header(header) => break header,
             Parsed::Malformed(fault) => return Err(Failure::Header(fault)),
@@ -51,22 +48,4 @@ pub(crate) async fn take(socket: &mut Socket, socket_peer: Peer) -> Result<Peer,
         Origin::Tcp { source, .. } => Peer::Tcp(source),
         Origin::Unix => Peer::Unix,
     })
-}
-
-/// Waits until more than `seen` bytes can be looked at; how many there are.
-async fn look(socket: &Socket, bytes: &mut [u8], seen: usize) -> io::Result<usize> {
-    loop {
-        let has_ended = socket.ready_to_read().await?.is_read_closed();
-        let looked = socket.try_io(Interest::READABLE, || match recv(socket, &mut *bytes, RecvFlags::PEEK) {
-            // No news: the loop sleeps until the next bytes come.
-            Ok((count, _)) if count == seen && !has_ended => Err(io::ErrorKind::WouldBlock.into()),
-            Ok((count, _)) if count == seen => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok((count, _)) => Ok(count),
-            Err(errno) => Err(errno.into()),
-        });
-        match looked {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            looked => return looked,
-        }
-    }
 }

@@ -93,14 +93,20 @@ fn give(row: Row, context: &Context) -> Result<(), Row> {
     }
     let Row { socket, peer, listener, since, admission } = row;
     let handed = Handed { socket, peer, listener, fresh: false, idle: since.elapsed() };
-    match context.drain.hand_over(handed) {
+    match hand_over(handed, context) {
         Ok(()) => {
-            count(context.tally.handed_over());
             drop(admission);
             Ok(())
         }
         Err(handed) => Err(Row { socket: handed.socket, peer, listener, since, admission }),
     }
+}
+
+/// As [`Drain::hand_over`](crate::drain::Drain::hand_over), and counts it.
+pub(crate) fn hand_over(handed: Handed, context: &Context) -> Result<(), Handed> {
+    context.drain.hand_over(handed)?;
+    count(context.tally.handed_over());
+    Ok(())
 }
 
 /// Ends or gives away what is due, and says when to look again.

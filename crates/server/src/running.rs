@@ -170,8 +170,9 @@ impl Stopper {
         self.begin(settings, None);
     }
 
-    /// As [`Stopper::stop`], but plain HTTP/1 connections between two requests are sent to `to` at once, and
-    /// those on which a request is under way when its answer is sent, instead of lingering. A request that
+    /// As [`Stopper::stop`], but plain HTTP/1 connections between two requests, and all that have not said anything
+    /// yet, are sent to `to` at once, and those on which a request is under way when its answer is sent, instead of
+    /// lingering. A request that
     /// begins after this is answered with `Connection: close`. Once `to` is closed, connections linger. `to` is
     /// dropped when the drain is over.
     ///

@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -96,7 +96,27 @@ impl Socket {
         }
     }
 
-    /// Waits until there is something to read, the end included.
+    /// Waits until more than `seen` bytes can be looked at; how many there are. The end is an error.
+    pub(crate) async fn look(&self, bytes: &mut [u8], seen: usize) -> io::Result<usize> {
+        loop {
+            let has_ended = self.ready_to_read().await?.is_read_closed();
+            let looked = self.try_io(Interest::READABLE, || match recv(self, &mut *bytes, RecvFlags::PEEK) {
+                // No news: the loop sleeps until the next bytes come.
+                Ok((count, _)) if count == seen && !has_ended => Err(io::ErrorKind::WouldBlock.into()),
+                Ok((count, _)) if count == seen => Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok((count, _)) => Ok(count),
+                Err(errno) => Err(errno.into()),
+            });
+            match looked {
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                looked => return looked,
+            }
+        }
+    }
+
+    /// Waits until there is something to read, the end included. For a socket that was just accepted, the end of
+    /// the wait may be a guess.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.readable().await,

@@ -1,5 +1,7 @@
 //! Workers replaced for their use, their age or their size; and more or fewer of them.
 
+use std::collections::HashSet;
+
 use rustix::process::Signal;
 
 use crate::client::{Client, get};
@@ -61,11 +63,16 @@ fn the_number_of_workers_is_changed_by_command() {
     assert_eq!((told.code, told.said.trim()), (Some(0), "1 → 3 workers"), "{told:?}");
     let status = home.settled(3);
     assert_eq!(status.workers[0].pid, first);
-    let mut client = Client::new(app.http);
+    let mut clients: Vec<_> = (0..12).map(|_| Client::new(app.http)).collect();
+    // Some have been served, the others have said nothing yet.
+    let served: HashSet<_> = clients.iter_mut().step_by(2).map(Client::pid).collect();
+    assert!(served.len() > 1, "all with {served:?}");
     assert_eq!(home.tell(&["scale", "testbed", "1"]).code, Some(0));
     home.settled(1);
-    // Wherever the connection was, it is the first worker's now.
-    assert_eq!(client.pid(), first);
+    // Wherever the connections were, they are the first worker's now.
+    for client in &mut clients {
+        assert_eq!(client.pid(), first);
+    }
     let none = home.tell(&["scale", "testbed", "0"]);
     assert_eq!(none.code, Some(1));
     assert!(none.complained.contains("at least one worker"), "{none:?}");

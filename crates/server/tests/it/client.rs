@@ -101,11 +101,23 @@ impl Client {
         alpn: &[&[u8]],
         versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<Self> {
+        Self::handshake_over(tcp(address), alpn, versions)
+    }
+
+    /// HTTP/1.1 over TLS on a socket that is connected already.
+    pub fn tls_over(socket: TcpStream) -> Self {
+        Self::handshake_over(patient(socket), &[b"http/1.1"], rustls::ALL_VERSIONS).unwrap()
+    }
+
+    fn handshake_over(
+        mut socket: TcpStream,
+        alpn: &[&[u8]],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> io::Result<Self> {
         let mut config = any_certificate(versions);
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let name = ServerName::try_from("localhost").unwrap();
         let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut socket = tcp(address);
         session.complete_io(&mut socket)?;
         Ok(Self { stream: Stream::Tls(Box::new(StreamOwned::new(session, socket))), buffer: Vec::new() })
     }

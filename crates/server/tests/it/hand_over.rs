@@ -1,7 +1,7 @@
 //! A drain in which idle connections go to another server instead of being closed.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use narae_server::{Adopter, Builder, Connection, DrainSettings, Handed, Limits, Listener, Peer, Server};
 
-use crate::client::{Client, Over, ask};
+use crate::client::{BOTH, Client, Over, ask};
 use crate::site::Site;
 
 const HELLO: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -103,18 +103,73 @@ fn a_connection_goes_over_after_the_request_that_was_under_way() {
     assert_eq!((report.handed_over, report.reset), (1, 0));
 }
 
-#[test]
-fn a_connection_that_has_not_spoken_is_served_its_first_request_and_told() {
+/// A connection to `address` of the first site that has said nothing when the site hands over, and its successor.
+fn silent(address: impl Fn(&Site) -> SocketAddr) -> (TcpStream, Site) {
     let (mut first, second) = pair(eager());
-    let mut client = Client::plain(&first);
+    let socket = TcpStream::connect(address(&first)).unwrap();
     first.wait_for(|counts| counts.accepted == 1);
-    let (to, _forwarding) = forward(second.running().adopter());
-    let stopping = first.begin_handing_over(PATIENT, to);
-    client.send(HELLO);
-    let reply = client.reply();
-    assert_eq!((reply.body.as_str(), reply.closes()), ("first", true));
-    assert!(client.end().is_closed());
-    assert_eq!(stopping.join().unwrap().handed_over, 0);
+    let (to, forwarding) = forward(second.running().adopter());
+    let report = first.begin_handing_over(PATIENT, to).join().unwrap();
+    assert_eq!((report.handed_over, report.reset, forwarding.join().unwrap()), (1, 0, 1));
+    (socket, second)
+}
+
+#[test]
+fn a_connection_that_has_not_spoken_goes_over_whatever_it_will_speak() {
+    let (socket, _second) = silent(|site| site.plain);
+    let reply = Client::over(socket).send(HELLO).reply();
+    assert_eq!((reply.body.as_str(), reply.closes()), ("second", false));
+
+    let (socket, _second) = silent(|site| site.tls);
+    let reply = Client::tls_over(socket).send(HELLO).reply();
+    assert_eq!((reply.body.as_str(), reply.closes()), ("second", false));
+
+    let (socket, _second) = silent(|site| site.plain);
+    let mut client = Client::over(socket);
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    // The type of the first frame: SETTINGS (RFC 9113 §3.4).
+    assert_eq!(client.take(9)[3], 4);
+}
+
+#[test]
+fn a_connection_that_a_proxy_has_not_introduced_goes_over() {
+    let start = |name: &'static str| {
+        let listener = Listener::tcp("127.0.0.1:0").unwrap().proxy_protocol(true);
+        let server = builder(1, eager()).listen(listener).build().unwrap();
+        server.start(move || async move { Ok::<_, std::convert::Infallible>(named(name)) }).unwrap()
+    };
+    let (first, second) = (start("first"), start("second"));
+    let mut client = Client::at(first.address(0).unwrap());
+    while first.counts().accepted < 1 {
+        std::thread::yield_now();
+    }
+    let (to, _forwarding) = forward(second.adopter());
+    first.stopper().stop_handing_over(PATIENT, to);
+    assert_eq!(first.wait().handed_over, 1);
+    client.send("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n").send(HELLO);
+    assert_eq!(client.reply().body, "second");
+    drop(client);
+    second.stop(PATIENT);
+}
+
+#[test]
+fn a_connection_that_has_not_spoken_lingers_when_nobody_takes_it() {
+    for over in BOTH {
+        let (mut first, _second) = pair(eager());
+        let socket = TcpStream::connect(if over == Over::Tls { first.tls } else { first.plain }).unwrap();
+        first.wait_for(|counts| counts.accepted == 1);
+        let (to, from) = mpsc::channel();
+        drop(from);
+        let stopping = first.begin_handing_over(PATIENT, to);
+        let mut client = match over {
+            Over::Plain => Client::over(socket),
+            Over::Tls => Client::tls_over(socket),
+        };
+        let reply = client.send(HELLO).reply();
+        assert_eq!((reply.body.as_str(), reply.closes()), ("first", true));
+        assert!(client.end().is_closed());
+        assert_eq!(stopping.join().unwrap().handed_over, 0);
+    }
 }
 
 #[test]
