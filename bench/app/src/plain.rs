@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, Sse};
+use axum::routing::MethodRouter;
 use futures_util::stream;
 use narae::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,8 @@ const MOST_OF_A_MESSAGE: usize = 16 << 20;
 
 pub(crate) fn routes() -> Router {
     Router::new()
-        .route("/", get(|| async { "Hello, World!" }).post(echo))
-        .route("/echo", get(fields).post(echo))
-        .route_layer(BodyLimit::disable())
+        .route("/", get(|| async { "Hello, World!" }).merge(unlimited_echo()))
+        .route("/echo", get(fields).merge(unlimited_echo()))
         .route("/cookie", get(cookies))
         .route("/json", get(json))
         .route("/slow", get(slow))
@@ -25,6 +25,10 @@ pub(crate) fn routes() -> Router {
         .route("/pid", get(|| async { std::process::id().to_string() }))
         .route("/ws", any(sockets))
         .route("/nosession", get(|| async { "ok" }))
+}
+
+fn unlimited_echo() -> MethodRouter {
+    post(echo).layer(BodyLimit::disable())
 }
 
 /// As many routes as `count` says; the last one has a parameter, as has every second before it.

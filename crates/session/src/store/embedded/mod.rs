@@ -9,6 +9,7 @@ mod check;
 mod environment;
 mod fault;
 mod folder;
+mod gathering;
 mod queue;
 mod shared;
 mod tables;

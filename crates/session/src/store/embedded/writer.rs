@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,14 @@ use super::super::StoreError;
 use super::changes;
 use super::environment::{Environment, Failure, Growth};
 use super::fault::{Fault, explain, is_fatal};
+use super::gathering::Gathering;
 use super::queue::{self, Load, Place};
 use super::tables::{SWEPT_KEY, Tables};
 use crate::time::Timestamp;
 
 /// The thread and the way to it. Dropping it lets the thread finish what waits, and waits for that.
 pub(super) struct Writer {
-    jobs: Option<Sender<Box<dyn Job>>>,
+    jobs: Arc<Gathering<Box<dyn Job>>>,
     load: Arc<Load>,
     folder: String,
     thread: Option<JoinHandle<()>>,
@@ -119,7 +120,7 @@ impl Writer {
                     error,
                 )
             })?;
-        Ok(Self { jobs: Some(jobs), load: Arc::default(), folder, thread: Some(thread) })
+        Ok(Self { jobs: Gathering::new(jobs), load: Arc::default(), folder, thread: Some(thread) })
     }
 
     /// Hands work over. It is done even if no one waits for the answer any more, unless it is older than
@@ -150,19 +151,16 @@ impl Writer {
         })?;
         let (reply, answer) = oneshot::channel();
         let since = Instant::now();
-        if let Some(jobs) = &self.jobs {
-            // If the thread is gone, so is the reply, and the answer says so.
-            let (place, home) = (Some(place), Handle::try_current().ok());
-            let _ =
-                jobs.send(Box::new(Asked { work, outcome: None, frees, since, limit, place, home, reply }));
-        }
+        let (place, home) = (Some(place), Handle::try_current().ok());
+        let job = Asked { work, outcome: None, frees, since, limit, place, home: home.clone(), reply };
+        self.jobs.add(Box::new(job), home.as_ref());
         Ok(answer)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.jobs.close();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != thread::current().id()
         {
@@ -174,7 +172,7 @@ impl Drop for Writer {
 /// What the thread knows.
 struct Run {
     environment: Arc<Environment>,
-    waiting: Receiver<Box<dyn Job>>,
+    waiting: Receiver<Vec<Box<dyn Job>>>,
     sweep_interval: Option<Duration>,
     /// A sweep has begun and is not over.
     sweeping: bool,
@@ -211,9 +209,12 @@ impl Run {
             None => self.waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(job) => {
-                let mut batch = vec![job];
-                batch.extend(self.waiting.try_iter().take(MAX_BATCH - 1));
+            Ok(mut batch) => {
+                while batch.len() < MAX_BATCH
+                    && let Ok(more) = self.waiting.try_recv()
+                {
+                    batch.extend(more);
+                }
                 commit(&self.environment, batch);
             }
             Err(RecvTimeoutError::Timeout) => {}
