@@ -1,19 +1,20 @@
 //! The store's bounds: what is beyond them is an error that says so, and all else goes on.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use narae_session::store::{Durability, Embedded, Store, StoreError, Update};
 use narae_session::{Change, Id, Json, Timestamp};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::child::{in_an_hour, increment, pair, store};
 
 /// An update that waits, and its writer with it, until the sender is dropped. The receiver hears that it has
 /// begun.
-fn blocking() -> (Sender<()>, Receiver<()>, Update) {
+fn blocking() -> (Sender<()>, UnboundedReceiver<()>, Update) {
     let (until, told) = channel::<()>();
-    let (begins, begun) = channel();
+    let (begins, begun) = unbounded_channel();
     let told = std::sync::Mutex::new(told);
     let wait = move |_: Option<&str>| {
         let _ = begins.send(());
@@ -23,7 +24,7 @@ fn blocking() -> (Sender<()>, Receiver<()>, Update) {
     (until, begun, Update { make: Arc::new(wait), ..increment() })
 }
 
-/// Polls once, which hands the work over, and waits for nothing.
+/// Polls once, which asks for the work, and waits for nothing.
 async fn begin<T>(pending: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(match std::pin::Pin::new(&mut *pending).poll(context) {
@@ -45,10 +46,10 @@ async fn more_writes_than_may_wait_are_refused_at_once() {
     let store = store(folder.path()).sweep_interval(None);
     let id = Id::random();
     store.create(id.clone(), pair(1)).await.unwrap();
-    let (until, begun, update) = blocking();
+    let (until, mut begun, update) = blocking();
     let mut blocked = store.update(id.clone(), update);
     assert!(begin(&mut blocked).await.is_none());
-    begun.recv().unwrap();
+    begun.recv().await.unwrap();
     let mut refused = None;
     for _ in 0..17_000 {
         if let Some(answer) = begin(&mut store.touch(id.clone(), Timestamp::now(), in_an_hour())).await {
@@ -74,10 +75,10 @@ async fn a_write_that_was_given_up_before_it_was_begun_is_dropped() {
     let impatient = Embedded::open(folder.path()).unwrap().write_timeout(Duration::from_millis(20));
     let [id, late] = [Id::random(), Id::random()];
     store.create(id.clone(), pair(1)).await.unwrap();
-    let (until, begun, update) = blocking();
+    let (until, mut begun, update) = blocking();
     let mut blocked = store.update(id, update);
     assert!(begin(&mut blocked).await.is_none());
-    begun.recv().unwrap();
+    begun.recv().await.unwrap();
     assert!(impatient.create(late.clone(), pair(1)).await.is_err());
     drop(until);
     blocked.await.unwrap();
