@@ -47,6 +47,8 @@ impl fmt::Debug for InFile {
 pub(crate) struct InFiles {
     /// At most [`MOST`].
     contents: Vec<InFile>,
+    /// Whether the kernel may take more of them ahead of the peer than of other content.
+    pub(crate) run_ahead: bool,
 }
 
 impl InFiles {

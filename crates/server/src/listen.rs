@@ -14,16 +14,12 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::{Error, Result};
+use crate::socket::UNSENT;
 use crate::tls::TlsConfig;
 
 /// Connections that may wait in the kernel before they are accepted. The kernel caps it at
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
-
-/// Most bytes of a connection that the kernel takes before the peer has room for them. Otherwise it takes megabytes for a
-/// peer that reads nothing; copying them holds up everyone else of the event loop, and that the peer reads again is only
-/// seen when it has taken a third of them.
-const UNSENT: u32 = 128 * 1024;
 
 /// A bound socket, and what is spoken on it.
 #[derive(Debug)]

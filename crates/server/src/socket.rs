@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -45,6 +46,11 @@ impl std::fmt::Display for Peer {
         }
     }
 }
+
+/// Most bytes of a connection that the kernel takes before the peer has room for them. Otherwise it takes megabytes for a
+/// peer that reads nothing; copying them holds up everyone else of the event loop, and that the peer reads again is only
+/// seen when it has taken a third of them.
+pub(crate) const UNSENT: u32 = 128 * 1024;
 
 /// A connected socket, on the event loop.
 #[derive(Debug)]
@@ -226,6 +232,14 @@ impl Transport {
     /// Whether [`poll_send_file`](Self::poll_send_file) can work.
     pub(crate) fn sends_files(&self) -> bool {
         matches!(self, Self::Plain(Socket::Tcp(_)))
+    }
+
+    /// Lets the kernel take `bytes` ahead of the peer.
+    pub(crate) fn let_wait(&self, bytes: u32) {
+        if let Self::Plain(Socket::Tcp(stream)) = self {
+            // If it does not, it takes less at once, or more than it should until the end of the connection.
+            let _ = SockRef::from(stream).set_tcp_notsent_lowat(bytes);
+        }
     }
 
     /// Sends at most `len` bytes of `file` from `position` on, without taking them into this process.

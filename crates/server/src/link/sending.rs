@@ -41,6 +41,7 @@ impl Link {
         if let Some(step) = self.step_to_file(slices) {
             return self.poll_send_file(cx, slices, step);
         }
+        self.stop_running_ahead(total);
         ready!(self.poll_flush(cx))?;
         let write = Pin::new(open(&mut self.io)?).poll_write_vectored(cx, slices);
         let written = ready!(self.note_engine_write(write))?;

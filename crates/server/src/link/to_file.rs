@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::{GATHER, Link, open};
-use crate::socket::Transport;
+use crate::socket::{Transport, UNSENT};
 
 /// What to do about bytes that are in a file. The number is the slice's.
 #[derive(Clone, Copy)]
@@ -58,6 +58,9 @@ impl Link {
         }
         self.out.clear();
         self.out_sent = 0;
+        if part.len() >= LARGE && !std::mem::replace(&mut self.in_files.run_ahead, true) {
+            self.io.iter().for_each(|io| io.let_wait(AHEAD));
+        }
         let Some((file, position)) = self.in_files.find(part) else {
             return Poll::Ready(Err(io::ErrorKind::NotFound.into()));
         };
@@ -75,4 +78,17 @@ impl Link {
             other => other,
         }
     }
+
+    /// What comes now is copied by the kernel, which must not take so much of it.
+    pub(super) fn stop_running_ahead(&mut self, bytes: usize) {
+        if bytes > GATHER && std::mem::take(&mut self.in_files.run_ahead) {
+            self.io.iter().for_each(|io| io.let_wait(UNSENT));
+        }
+    }
 }
+
+/// What the kernel may take of a large file ahead of the peer: it copies nothing of it, so that this holds up nobody, and
+/// asks less often for more. It stays so until something large comes from memory: each change wakes the connection.
+const AHEAD: u32 = 1024 * 1024;
+/// Below, it is not worth the call.
+const LARGE: usize = 256 * 1024;

@@ -4,7 +4,10 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -172,5 +175,44 @@ fn a_peer_that_reads_slowly_gets_everything() {
     client.send(request("/").repeat(4));
     for _ in 0..4 {
         assert!(client.reply().body == text);
+    }
+}
+
+#[test]
+fn after_a_large_file_the_system_takes_no_more_of_other_bodies_than_ever() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let content = Bytes::from(vec![b'm'; LEN]);
+    let held = file(&[b'f'; LEN]);
+    let router = Router::new()
+        .route("/", get(move || std::future::ready(respond(&content, &held, content.clone()))))
+        .route("/endless", get(async move || Body::new(Endless(counter))));
+    let limits = Limits::default().write_stall(std::time::Duration::from_millis(300));
+    let site = Site::built(router, Server::builder().limits(limits).find_file(find));
+    let mut client = Client::plain(&site);
+    rustix::net::sockopt::set_socket_recv_buffer_size(client.socket(), 64 * 1024).unwrap();
+    assert!(is_from_the_file(&client.send(request("/")).reply().body));
+    client.send(request("/endless"));
+    site.wait_for(|counts| counts.timeouts == 1);
+    // The file may have run ahead by a megabyte.
+    let taken = taken.load(Ordering::Relaxed);
+    assert!((CHUNK..LEN).contains(&taken), "{taken} bytes");
+}
+
+const CHUNK: usize = 64 * 1024;
+
+/// A body without an end that counts its bytes.
+struct Endless(Arc<AtomicUsize>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.0.fetch_add(CHUNK, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from(vec![b'e'; CHUNK])))))
     }
 }
