@@ -170,11 +170,10 @@ impl Stopper {
         self.begin(settings, None);
     }
 
-    /// As [`Stopper::stop`], but plain HTTP/1 connections between two requests, and all that have not said anything
-    /// yet, are sent to `to` at once, and those on which a request is under way when its answer is sent, instead of
-    /// lingering. A request that
-    /// begins after this is answered with `Connection: close`. Once `to` is closed, connections linger. `to` is
-    /// dropped when the drain is over.
+    /// As [`Stopper::stop`], but instead of lingering, plain HTTP/1 connections between two requests, and all that have
+    /// not said anything yet, are sent to `to` at once; those on which a request is under way when its answer is sent. A
+    /// request that begins after this is answered with `Connection: close`. Once `to` is closed, connections linger. `to`
+    /// is dropped when the drain is over.
     ///
     /// A connection in the channel belongs to whoever receives it; one that nobody receives is closed with
     /// the channel. If the server is stopping already, this only hurries it.
