@@ -48,10 +48,11 @@ pub(super) fn carry_out(supervisor: &mut Supervisor, action: Action) -> Option<E
         Action::Drain { worker, to, fast } => supervisor.drain(worker, to, fast),
         Action::Terminate { worker } => supervisor.signal(worker, Signal::TERM),
         Action::Kill { worker } => supervisor.signal(worker, Signal::KILL),
-        Action::Evidence { worker } => match supervisor.evidence(worker) {
-            text if text.is_empty() => {}
-            text => tracing::warn!("the stuck worker's oldest requests:\n{text}"),
-        },
+        Action::Evidence { worker } => {
+            if !supervisor.explain(worker) {
+                supervisor.unexplained.push(worker);
+            }
+        }
         Action::Reopen => {
             for handle in supervisor.handles.values() {
                 // A foreign program gets no signal for it: many end by SIGUSR1, and Node opens its debugger.

@@ -66,8 +66,24 @@ impl Supervisor {
         gone + self.handles.keys().map(|id| self.counter(*id, name)).sum::<u64>()
     }
 
+    /// Tells what a stuck worker was doing. `false`: it has not written it down yet, since it had not noticed itself.
+    pub(super) fn explain(&self, id: WorkerId) -> bool {
+        let text = self.evidence(id);
+        if !text.is_empty() {
+            tracing::warn!("the stuck worker's oldest requests:\n{text}");
+        }
+        !text.is_empty()
+    }
+
+    /// Asks again those that were stuck and had nothing written down.
+    pub(super) fn explain_late(&mut self) {
+        let mut unexplained = std::mem::take(&mut self.unexplained);
+        unexplained.retain(|id| self.handles.contains_key(id) && !self.explain(*id));
+        self.unexplained = unexplained;
+    }
+
     /// What a stuck worker was doing, as it wrote it down itself.
-    pub(super) fn evidence(&self, id: WorkerId) -> String {
+    fn evidence(&self, id: WorkerId) -> String {
         let texts: Vec<String> =
             self.lanes(id).map(|lane| lane.evidence()).filter(|text| !text.is_empty()).collect();
         texts.join("\n")

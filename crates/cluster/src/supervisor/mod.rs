@@ -97,6 +97,8 @@ pub(crate) struct Supervisor {
     retired: Vec<u64>,
     pub(crate) began: Moment,
     looked: Moment,
+    /// Workers that were stuck and have not said yet what they were doing.
+    unexplained: Vec<WorkerId>,
     stop_began: Option<Moment>,
     open_at_stop: u64,
     last_report: WorkerReport,
@@ -144,6 +146,7 @@ impl Supervisor {
             tallies: Vec::new(),
             began,
             looked: Duration::ZERO,
+            unexplained: Vec::new(),
             stop_began: None,
             open_at_stop: 0,
             last_report: WorkerReport::default(),
@@ -177,6 +180,7 @@ impl Supervisor {
             if time.saturating_sub(self.looked) >= LOOK {
                 self.looked = time;
                 self.look();
+                self.explain_late();
                 self.reap_strangers();
             }
             self.take_for_ready(time);
