@@ -79,9 +79,46 @@ where
     type Future = Answering<S>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        let (mut ticket, admitted) = self.enter(&mut request, waits_for_upgrade);
+        if let Err(refusal) = admitted {
+            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
+        }
+        let (request, body) = self.hand_over(request);
+        ticket.body = body;
+        self.run(request, ticket, waits_for_upgrade)
+    }
+}
+
+impl<S> Exchange<S>
+where
+    S: Application,
+{
+    /// Answers a request that has no body and offers no other protocol.
+    pub(crate) fn answer(&self, mut request: Request<Body>) -> Answering<S> {
+        let (ticket, admitted) = self.enter(&mut request, false);
+        if let Err(refusal) = admitted {
+            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
+        }
+        self.describe(&mut request);
+        self.run(request, ticket, false)
+    }
+
+    fn run(&self, request: Request<Body>, ticket: Ticket, waits_for_upgrade: bool) -> Answering<S> {
+        let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
+        Answering { state, ticket: Some(ticket) }
+    }
+}
+
+impl<S> Exchange<S> {
+    /// Notes a request, and checks it against the rules.
+    fn enter<B: HttpBody>(
+        &self,
+        request: &mut Request<B>,
+        waits_for_upgrade: bool,
+    ) -> (Ticket, Result<(), Refusal>) {
         let shared = &self.shared;
         count_here(shared.context.tally.requests());
-        let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         let asked = Asked { is_head: request.method() == Method::HEAD, offers_upgrade: waits_for_upgrade };
         let number = {
             let mut link = shared.link();
@@ -90,31 +127,19 @@ where
             link.close_delimited = request.version() == Version::HTTP_10;
             number
         };
-        let has_body = !HttpBody::is_end_stream(request.body());
         let mut ticket = Ticket { shared: Arc::clone(shared), number, asked, body: None, refused: false };
-        if let Err(refusal) = admit(&mut request, &shared.context.limits) {
+        let admitted = admit(request, &shared.context.limits);
+        if admitted.is_err() {
             count(shared.context.tally.refused());
             ticket.refused = true;
-            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
         }
-        let (request, body) = self.hand_over(request, has_body);
-        ticket.body = body;
-        let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
-        Answering { state, ticket: Some(ticket) }
+        (ticket, admitted)
     }
-}
 
-impl<S> Exchange<S> {
     /// Turns the engine's request into the application's.
-    fn hand_over(
-        &self,
-        mut request: Request<Incoming>,
-        has_body: bool,
-    ) -> (Request<Body>, Option<Arc<BodyState>>) {
-        request.extensions_mut().extend(self.extensions.clone());
-        if self.is_trusted {
-            self.note_client(&mut request);
-        }
+    fn hand_over(&self, mut request: Request<Incoming>) -> (Request<Body>, Option<Arc<BodyState>>) {
+        let has_body = !HttpBody::is_end_stream(request.body());
+        self.describe(&mut request);
         if !has_body {
             return (request.map(|_| Body::empty()), None);
         }
@@ -124,6 +149,14 @@ impl<S> Exchange<S> {
         let (kept, shared) = (Arc::clone(&state), Arc::clone(&self.shared));
         let request = request.map(|incoming| Body::new(RequestBody::new(incoming, kept, shared, expects)));
         (request, Some(state))
+    }
+
+    /// Puts into a request what is known of its connection and its client.
+    fn describe<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().extend(self.extensions.clone());
+        if self.is_trusted {
+            self.note_client(request);
+        }
     }
 
     /// Leaves in the request what a trusted proxy says of it.

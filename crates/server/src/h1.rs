@@ -2,10 +2,14 @@
 //!
 //! One timer serves every limit of time, so that a request costs no timer of its own (`deadline`).
 
+mod bodiless;
+mod request_head;
+mod response_head;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,6 +32,8 @@ use crate::socket::Transport;
 use crate::tally::count;
 use crate::wire::Wire;
 
+use self::bodiless::{Bodiless, Next};
+
 /// How long the rest of a body that nobody read may take to arrive.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
@@ -46,17 +52,16 @@ pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S) -> Option<Rest>
 where
     S: Application,
 {
-    let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
-    let engine = builder(&shared.context.limits).serve_connection(io, exchange);
     let mut driver = Driver {
-        engine: Some(Engine::Http(engine)),
+        engine: Some(Engine::None(Bodiless::new(exchange, Arc::clone(&shared)))),
         timer: DeadlineTimer::default(),
         shared: Arc::clone(&shared),
     };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     if let End::Rests = end {
         let before = match driver.engine.take()? {
+            Engine::None(bodiless) => bodiless.into_parts().1,
             Engine::Http(engine) => engine.into_parts().read_buf,
             Engine::Upgradeable(engine) => engine.into_parts()?.read_buf,
         };
@@ -88,7 +93,7 @@ fn builder(limits: &Limits) -> Builder {
 #[derive(Debug)]
 enum End {
     /// The engine is done; what it had to say is sent, or cannot be sent.
-    Engine(Result<(), hyper::Error>),
+    Engine(Result<(), Failure>),
     /// The socket became the handler's.
     Upgraded,
     /// A limit or rule; the peer gets this answer, if no other is under way.
@@ -107,10 +112,20 @@ enum End {
     Cut,
 }
 
+/// Why the engine could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// A head that it has refused.
+    Head,
+    Other,
+}
+
 enum Engine<S>
 where
     S: Application,
 {
+    /// None is needed so far.
+    None(Bodiless<S>),
     Http(Connection<TokioIo<Wire>, Exchange<S>>),
     Upgradeable(UpgradeableConnection<TokioIo<Wire>, Exchange<S>>),
 }
@@ -131,11 +146,7 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.shared.driver.register(cx.waker());
         self.shared.link().begin_turn();
-        let done = match &mut self.engine {
-            Some(Engine::Http(engine)) => Pin::new(engine).poll(cx),
-            Some(Engine::Upgradeable(engine)) => Pin::new(engine).poll(cx),
-            None => return Poll::Ready(End::Gone),
-        };
+        let done = self.poll_engine(cx);
         let mut link = self.shared.link();
         let flushed = link.poll_end_turn(cx);
         if let Poll::Ready(result) = done {
@@ -195,6 +206,35 @@ where
             }),
             None => Poll::Pending,
         }
+    }
+
+    fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let engine = match &mut self.engine {
+            Some(Engine::None(bodiless)) => match ready!(bodiless.poll(cx)) {
+                Ok(Next::Closed) => return Poll::Ready(Ok(())),
+                Ok(Next::Engine) => self.call_engine(),
+                Err(_) => return Poll::Ready(Err(Failure::Other)),
+            },
+            engine => engine,
+        };
+        let result = match engine {
+            Some(Engine::Http(engine)) => ready!(Pin::new(engine).poll(cx)),
+            Some(Engine::Upgradeable(engine)) => ready!(Pin::new(engine).poll(cx)),
+            Some(Engine::None(_)) | None => return Poll::Ready(Err(Failure::Other)),
+        };
+        Poll::Ready(result.map_err(|error| if error.is_parse() { Failure::Head } else { Failure::Other }))
+    }
+
+    /// From here on, until the connection rests, the engine answers.
+    fn call_engine(&mut self) -> &mut Option<Engine<S>> {
+        if let Some(Engine::None(bodiless)) = self.engine.take() {
+            let (exchange, bytes) = bodiless.into_parts();
+            self.shared.link().put_back(bytes);
+            let io = TokioIo::new(Wire(Arc::clone(&self.shared)));
+            let engine = builder(&self.shared.context.limits).serve_connection(io, exchange);
+            self.engine = Some(Engine::Http(engine));
+        }
+        &mut self.engine
     }
 
     /// Lets the engine hand the socket to a handler that answers `101`.
@@ -286,12 +326,12 @@ async fn finish(shared: &Arc<Shared>, end: End) {
         End::Engine(Ok(())) if shared.link().is_read_closed() => Manner::AtOnce,
         // The engine answered a malformed head, or a response said that it is the last.
         End::Engine(Ok(())) => Manner::ReadToEnd(shared.context.limits.lingering_close),
-        End::Engine(Err(error)) if error.is_parse() => {
+        End::Engine(Err(Failure::Head)) => {
             count(tally.refused());
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
-        End::Engine(Err(_)) if shared.link().close_delimited => Manner::Reset,
-        End::Engine(Err(_)) => Manner::AtOnce,
+        End::Engine(Err(Failure::Other)) if shared.link().close_delimited => Manner::Reset,
+        End::Engine(Err(Failure::Other)) => Manner::AtOnce,
     };
     close::close(shared, manner).await;
 }

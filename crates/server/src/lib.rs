@@ -45,6 +45,7 @@ mod trusted;
 
 mod arrival;
 mod connection;
+mod date;
 mod framing;
 mod link;
 mod lot;

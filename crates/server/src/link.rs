@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http::uri::PathAndQuery;
 use hyper::body::Incoming;
@@ -355,6 +355,13 @@ impl Link {
         if let Some(flaw) = &mut self.flaw {
             flaw.1 = bytes;
         }
+    }
+
+    /// Bytes that were read are read once more.
+    pub(crate) fn put_back(&mut self, bytes: Bytes) {
+        let mut bytes = BytesMut::from(bytes);
+        bytes.unsplit(std::mem::take(&mut self.before));
+        self.before = bytes;
     }
 
     /// The engine asks for more, and a flaw is next. After an upgrade the bytes were the handler's.

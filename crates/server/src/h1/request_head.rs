@@ -1,0 +1,137 @@
+//! Reads the heads of requests that need no engine (RFC 9112 §3, §5).
+//!
+//! In: bytes. Out: a request, if it is a GET or HEAD without a body, an expectation, an offer or a wish that concerns the
+//! connection; everything else, and everything that is wrong, is the engine's. Pure; never sees sockets.
+
+use std::mem::MaybeUninit;
+
+use axum_core::body::Body;
+use bytes::{Buf, Bytes};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Uri, Version};
+use httparse::{ParserConfig, Status};
+
+use crate::limits::Limits;
+
+/// As many fields as the engine allows as well.
+const MOST_FIELDS: usize = 100;
+
+/// What stands at the beginning of some bytes.
+pub(super) enum Head {
+    Request(Request<Body>),
+    /// The beginning of a head.
+    Partial,
+    /// Something for the engine.
+    Other,
+}
+
+/// Takes a request's head from the bytes. Its fields are put into `fields`, which is for its memory only.
+pub(super) fn take(bytes: &mut Bytes, mut fields: HeaderMap, limits: &Limits) -> Head {
+    let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut head = httparse::Request::new(&mut []);
+    let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut head, bytes, &mut room);
+    let length = match parsed {
+        Ok(Status::Complete(length)) if length <= limits.max_head_bytes => length,
+        Ok(Status::Partial) => return Head::Partial,
+        _ => return Head::Other,
+    };
+    let method = match head.method {
+        Some("GET") => Method::GET,
+        Some("HEAD") => Method::HEAD,
+        _ => return Head::Other,
+    };
+    let (Some(target), Some(1)) = (head.path, head.version) else { return Head::Other };
+    let Ok(target) = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())) else { return Head::Other };
+    fields.reserve(head.headers.len());
+    for field in &*head.headers {
+        let Ok(name) = HeaderName::from_bytes(field.name.as_bytes()) else { return Head::Other };
+        if is_for_the_engine(&name, field.value) {
+            return Head::Other;
+        }
+        let Ok(value) = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)) else {
+            return Head::Other;
+        };
+        fields.append(name, value);
+    }
+    bytes.advance(length);
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = target;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = fields;
+    Head::Request(request)
+}
+
+/// Whether a field frames a body, or concerns more than the request.
+fn is_for_the_engine(name: &HeaderName, value: &[u8]) -> bool {
+    match *name {
+        header::CONTENT_LENGTH
+        | header::TRANSFER_ENCODING
+        | header::EXPECT
+        | header::UPGRADE
+        | header::TE
+        | header::TRAILER => true,
+        header::CONNECTION => !value.eq_ignore_ascii_case(b"keep-alive"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> (Head, Bytes) {
+        let mut bytes = Bytes::copy_from_slice(text.as_bytes());
+        let head = take(&mut bytes, HeaderMap::new(), &Limits::default());
+        (head, bytes)
+    }
+
+    #[test]
+    fn a_head_is_taken_and_what_follows_stays() {
+        let (head, rest) = of("GET /a?b HTTP/1.1\r\nHost: h\r\nX-Y: 1\r\nx-y:  2 \r\n\r\nGET");
+        let Head::Request(request) = head else { panic!("a request") };
+        assert_eq!((request.method(), request.uri().path()), (&Method::GET, "/a"));
+        let values: Vec<_> = request.headers().get_all("x-y").iter().collect();
+        assert_eq!(values, ["1", "2"]);
+        assert_eq!(&rest[..], b"GET");
+    }
+
+    #[test]
+    fn what_concerns_more_than_the_request_is_the_engines_and_no_byte_is_lost() {
+        for text in [
+            "POST / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, upgrade\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : h\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
+            "\u{0}",
+        ] {
+            let (head, rest) = of(text);
+            assert!(matches!(head, Head::Other), "{text:?}");
+            assert_eq!(&rest[..], text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_head_in_pieces_is_awaited() {
+        let whole = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        for end in 0..whole.len() {
+            assert!(matches!(of(&whole[..end]).0, Head::Partial), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_head_above_the_limits_is_the_engines_to_refuse() {
+        let (head, _) = of(&format!("GET / HTTP/1.1\r\nHost: h\r\nx: {}\r\n\r\n", "x".repeat(16 * 1024)));
+        assert!(matches!(head, Head::Other));
+        let (head, _) = of(&format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "a: b\r\n".repeat(MOST_FIELDS)));
+        assert!(matches!(head, Head::Other));
+    }
+}
