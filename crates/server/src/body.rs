@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::answer::Refusal;
 use crate::close::SILENCE;
 use crate::connection::{Protocol, Shared};
 use crate::error::BoxError;
+use crate::incoming::Incoming;
 use crate::limits::LONGEST;
 use crate::link::Leftover;
 
@@ -112,7 +112,7 @@ pub enum BodyError {
     /// It was not complete in time. The peer gets `408`.
     TimedOut,
     /// It was cut off, or its framing is wrong.
-    Broken(hyper::Error),
+    Broken(BoxError),
 }
 
 impl fmt::Display for BodyError {
@@ -122,7 +122,9 @@ impl fmt::Display for BodyError {
                 write!(f, "request body is larger than {limit} bytes (RFC 9110 §15.5.14)")
             }
             Self::TimedOut => f.write_str("request body was not complete in time (RFC 9110 §15.5.9)"),
-            Self::Broken(error) => write!(f, "request body is broken: {error} (RFC 9112 §8)"),
+            Self::Broken(error) => {
+                write!(f, "request body is broken: {error} (RFC 9112 §8, RFC 9113 §8.1.1)")
+            }
         }
     }
 }
@@ -130,7 +132,7 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Broken(error) => Some(error),
+            Self::Broken(error) => Some(&**error),
             Self::TooLarge { .. } | Self::TimedOut => None,
         }
     }

@@ -18,7 +18,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::uri::Scheme;
 use http::{Extensions, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tower::util::Oneshot;
@@ -30,6 +29,7 @@ use crate::body_limit::BodyControl;
 use crate::connection::{Connection, Protocol, Shared};
 use crate::error::BoxError;
 use crate::forwarding::Forwarded;
+use crate::incoming::Incoming;
 use crate::response::{self, Asked, Extent};
 use crate::rules::admit;
 use crate::tally::{count, count_here};
@@ -70,7 +70,7 @@ impl<S> Exchange<S> {
     }
 }
 
-impl<S> hyper::service::Service<Request<Incoming>> for Exchange<S>
+impl<S> hyper::service::Service<Request<hyper::body::Incoming>> for Exchange<S>
 where
     S: Application,
 {
@@ -78,13 +78,13 @@ where
     type Error = Infallible;
     type Future = Answering<S>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
         let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         let (mut ticket, admitted) = self.enter(&mut request, waits_for_upgrade);
         if let Err(refusal) = admitted {
             return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
         }
-        let (request, body) = self.hand_over(request);
+        let (request, body) = self.hand_over(request.map(Incoming::Http1));
         ticket.body = body;
         self.run(request, ticket, waits_for_upgrade)
     }
@@ -94,6 +94,17 @@ impl<S> Exchange<S>
 where
     S: Application,
 {
+    /// Answers a request that may have a body, and offers no other protocol.
+    pub(crate) fn answer_to(&self, mut request: Request<Incoming>) -> Answering<S> {
+        let (mut ticket, admitted) = self.enter(&mut request, false);
+        if let Err(refusal) = admitted {
+            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
+        }
+        let (request, body) = self.hand_over(request);
+        ticket.body = body;
+        self.run(request, ticket, false)
+    }
+
     /// Answers a request that has no body and offers no other protocol.
     pub(crate) fn answer(&self, mut request: Request<Body>) -> Answering<S> {
         let (ticket, admitted) = self.enter(&mut request, false);
@@ -193,8 +204,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let is_last = self.shared.link().end(self.number, self.stage());
-        if is_last && (self.shared.protocol == Protocol::Http2 || self.shared.context.drain.is_draining()) {
+        let should_look = self.shared.link().end(self.number, self.stage());
+        if should_look && (self.shared.protocol == Protocol::Http2 || self.shared.context.drain.is_draining())
+        {
             self.shared.driver.wake();
         }
     }

@@ -1,13 +1,20 @@
 //! Drives one HTTP/2 connection: the engine, the timers, the two-step `GOAWAY` of a drain (RFC 9113).
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+mod engine;
+mod frame;
+mod hpack;
+mod inbox;
+mod receiving;
+mod request_head;
+mod response_head;
+mod sending;
+mod stream;
+mod wakes;
+
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-use hyper::server::conn::http2::{Builder, Connection};
-use hyper_util::rt::TokioIo;
 
 use crate::application::Application;
 use crate::close::{self, Manner};
@@ -15,11 +22,11 @@ use crate::connection::{Shared, after, earlier};
 use crate::deadline::DeadlineTimer;
 use crate::exchange::Exchange;
 use crate::h2_frames::{FrameMeter, Goodbye};
-use crate::in_place::Streams;
-use crate::limits::Limits;
 use crate::link::Fault;
 use crate::tally::count;
-use crate::wire::Wire;
+
+use self::engine::Engine;
+pub(crate) use self::inbox::Content;
 
 /// How long a peer may take to answer the end of an idle connection.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -29,32 +36,16 @@ pub(crate) async fn serve<S>(shared: Arc<Shared>, service: S)
 where
     S: Application,
 {
-    let io = TokioIo::new(Wire(Arc::clone(&shared)));
     let exchange = Exchange::new(service, Arc::clone(&shared));
-    let streams = Streams::default();
-    let engine = builder(&shared.context.limits, streams.clone()).serve_connection(io, exchange);
     let mut driver = Driver {
-        engine,
+        engine: Engine::new(exchange, Arc::clone(&shared)),
         timer: DeadlineTimer::default(),
         shared: Arc::clone(&shared),
         leaving: None,
-        streams,
     };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     drop(driver);
     finish(&shared, end).await;
-}
-
-fn builder(limits: &Limits, streams: Streams) -> Builder<Streams> {
-    let mut builder = Builder::new(streams);
-    builder
-        .max_concurrent_streams(limits.h2_max_streams)
-        .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
-        // The connection's window is larger than a stream's, so that one upload does not stop the others.
-        .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_send_buf_size(256 * 1024);
-    builder
 }
 
 /// Why a connection ended.
@@ -62,55 +53,38 @@ fn builder(limits: &Limits, streams: Streams) -> Builder<Streams> {
 enum End {
     /// The engine is done, with both sides informed.
     Engine,
-    /// The transport or the peer's protocol failed.
+    /// The transport failed.
     Failed,
     /// A limit of time.
     Silent,
-    /// The peer's frames used up a budget, or were wrong where the engine does not look.
+    /// The peer's frames used up a budget, or were wrong.
     Told(Goodbye),
     /// The drain's deadline.
     Cut,
 }
 
-struct Driver<E> {
-    engine: E,
+struct Driver<S>
+where
+    S: Application,
+{
+    engine: Engine<S>,
     timer: DeadlineTimer,
     shared: Arc<Shared>,
     /// Since when the peer knows that the connection ends.
     leaving: Option<Instant>,
-    streams: Streams,
 }
 
-/// The engine, as far as the driver needs it. One implementation; it keeps the bounds in one place.
-trait Engine: Future<Output = Result<(), hyper::Error>> + Unpin {
-    /// `GOAWAY` with the highest id, a round trip, `GOAWAY` with the last one (RFC 9113 §6.8).
-    fn say_goodbye(&mut self);
-}
-
-impl<S> Engine for Connection<TokioIo<Wire>, Exchange<S>, Streams>
+impl<S> Driver<S>
 where
     S: Application,
 {
-    fn say_goodbye(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-impl<E: Engine> Driver<E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.shared.driver.register(cx.waker());
         if self.leaving.is_none() && self.shared.context.drain.is_draining() {
             self.leave();
         }
         self.shared.link().begin_turn();
-        let mut done = Pin::new(&mut self.engine).poll(cx);
-        // Their answers leave in this turn.
-        if self.streams.run() && done.is_pending() {
-            done = Pin::new(&mut self.engine).poll(cx);
-            if !self.streams.is_empty() {
-                cx.waker().wake_by_ref();
-            }
-        }
+        let done = self.engine.poll(cx);
         let mut link = self.shared.link();
         let flushed = link.poll_end_turn(cx);
         if link.is_cut() {
@@ -120,8 +94,12 @@ impl<E: Engine> Driver<E> {
             return Poll::Ready(End::Told(goodbye));
         }
         match (done, flushed) {
-            (Poll::Ready(Ok(())), _) => return Poll::Ready(End::Engine),
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(End::Failed),
+            (Poll::Ready(engine::End::Told(goodbye)), _) => return Poll::Ready(End::Told(goodbye)),
+            (Poll::Ready(engine::End::Done), _) => return Poll::Ready(End::Engine),
+            (Poll::Ready(engine::End::Failed), _) | (_, Poll::Ready(Err(_))) => {
+                return Poll::Ready(End::Failed);
+            }
+            (Poll::Pending, Poll::Ready(Ok(()))) if self.engine.has_more() => cx.waker().wake_by_ref(),
             _ => {}
         }
         drop(link);

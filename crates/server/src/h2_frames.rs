@@ -13,11 +13,6 @@ const HEAD: usize = 9;
 /// Length of the client's preface (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A `DATA` frame below this length is a small one to the engine, which keeps some 2 000 of them unread.
-const CRUMB: usize = 256;
-/// After so many small ones it pauses. A read of 16 KiB more holds at most 1 638, of ten bytes each.
-const CRUMBS: u32 = 256;
-
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const PRIORITY: u8 = 0x2;
@@ -32,12 +27,15 @@ const ACK: u8 = 0x1;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
-/// The error codes that are told apart here (RFC 9113 §7).
-const PROTOCOL_ERROR: u32 = 0x1;
-const FLOW_CONTROL_ERROR: u32 = 0x3;
-const STREAM_CLOSED: u32 = 0x5;
-const FRAME_SIZE_ERROR: u32 = 0x6;
-const REFUSED_STREAM: u32 = 0x7;
+/// Error codes (RFC 9113 §7).
+pub(crate) const NO_ERROR: u32 = 0x0;
+pub(crate) const PROTOCOL_ERROR: u32 = 0x1;
+pub(crate) const INTERNAL_ERROR: u32 = 0x2;
+pub(crate) const FLOW_CONTROL_ERROR: u32 = 0x3;
+pub(crate) const STREAM_CLOSED: u32 = 0x5;
+pub(crate) const FRAME_SIZE_ERROR: u32 = 0x6;
+pub(crate) const REFUSED_STREAM: u32 = 0x7;
+pub(crate) const COMPRESSION_ERROR: u32 = 0x9;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// Whether the peer may go on.
@@ -56,6 +54,11 @@ pub(crate) struct Goodbye {
 }
 
 impl Goodbye {
+    /// The peer has broken a rule.
+    pub(crate) const fn new(code: u32, why: &'static str) -> Self {
+        Self { code, why }
+    }
+
     /// A budget is used up.
     pub(crate) const fn calm(why: &'static str) -> Self {
         Self { code: ENHANCE_YOUR_CALM, why }
@@ -72,8 +75,6 @@ pub(crate) struct FrameMeter {
     pings: Bucket,
     settings: Bucket,
     empty: Bucket,
-    /// `DATA` frames of few bytes since the last pause.
-    crumbs: u32,
     /// Whether a frame has come yet: the first is `SETTINGS`.
     begun: bool,
     /// The frame that goes out is one of these, whose code was not seen yet: `RST_STREAM` or `GOAWAY`.
@@ -101,7 +102,6 @@ impl FrameMeter {
             pings: Bucket::new(budgets.pings, now),
             settings: Bucket::new(budgets.settings, now),
             empty: Bucket::new(budgets.empty, now),
-            crumbs: 0,
             begun: false,
             telling: None,
             told: None,
@@ -139,16 +139,6 @@ impl FrameMeter {
             self.block_since = None;
         }
         Verdict::Fine
-    }
-
-    /// Whether so many small `DATA` frames came that handlers must have a turn to read them. The engine bounds how
-    /// many it keeps unread, and would take an honest peer that sends fast for an attacker.
-    pub(crate) fn take_pause(&mut self) -> bool {
-        let is_due = self.crumbs >= CRUMBS;
-        if is_due {
-            self.crumbs = 0;
-        }
-        is_due
     }
 
     /// Follows what goes to the peer. A stream that the server had to reset for the peer's fault counts as one that
@@ -223,9 +213,6 @@ impl FrameMeter {
             return Verdict::End(goodbye);
         }
         self.begun = true;
-        if frame.kind == DATA && frame.length < CRUMB {
-            self.crumbs = self.crumbs.saturating_add(1);
-        }
         if frame.kind == HEADERS || frame.kind == CONTINUATION {
             self.last_stream = self.last_stream.max(frame.stream);
             self.block_since = if self.block_ends { Some(now) } else { self.block_since.or(Some(now)) };

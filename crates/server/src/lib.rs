@@ -66,7 +66,7 @@ mod exchange;
 mod extract;
 mod forwarding;
 mod in_file;
-mod in_place;
+mod incoming;
 mod response;
 mod rules;
 

@@ -19,7 +19,6 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http::uri::PathAndQuery;
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::body::{BodyStage, BodyState};
@@ -27,6 +26,7 @@ use crate::connection::InFlight;
 use crate::framing::{Flaw, Framing};
 use crate::h2_frames::{FrameMeter, Goodbye, Verdict};
 use crate::in_file::InFiles;
+use crate::incoming::Incoming;
 use crate::socket::Transport;
 
 /// Writes up to this size are gathered; larger ones go to the socket at once. One TLS record's worth.
@@ -228,7 +228,8 @@ impl Link {
         self.number
     }
 
-    /// A request's response is complete, or nobody waits for it any more. Whether none is left.
+    /// A request's response is complete, or nobody waits for it any more. Whether the driver should look: none is left, and
+    /// it is not at work, when it would look in any case.
     pub(crate) fn end(&mut self, number: u64, body: BodyStage) -> bool {
         if let Some(index) = self.requests.iter().position(|request| request.number == number) {
             self.answered = Some(self.requests.swap_remove(index));
@@ -247,7 +248,7 @@ impl Link {
                 self.phase = Phase::Tail;
             }
         }
-        true
+        !self.in_turn
     }
 
     /// Requests that a cut would cost: those under way, and one whose answer is not all sent.
@@ -357,6 +358,11 @@ impl Link {
         }
     }
 
+    /// Bytes that were not sent yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.out.len() - self.out_sent
+    }
+
     /// Bytes that were read are read once more.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
         let mut bytes = BytesMut::from(bytes);
@@ -415,10 +421,6 @@ impl Link {
             }
             return Poll::Ready(Ok(()));
         }
-        if self.must_pause() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let start = buffer.filled().len();
         ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;
         let fresh = &buffer.filled()[start..];
@@ -434,14 +436,6 @@ impl Link {
         }
         // The engine must not see what was refused: its answer would be another.
         Poll::Ready(self.refuse_if_over())
-    }
-
-    /// Whether handlers must have a turn before the engine reads on.
-    fn must_pause(&mut self) -> bool {
-        match &mut self.mode {
-            Mode::Http2(meter) => meter.take_pause(),
-            Mode::Http1 | Mode::Raw => false,
-        }
     }
 
     fn refuse_if_over(&self) -> io::Result<()> {

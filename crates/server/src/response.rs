@@ -68,9 +68,19 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err("both Content-Length and Transfer-Encoding");
     }
-    let is_number = value.as_bytes().iter().all(u8::is_ascii_digit);
-    match value.to_str().ok().filter(|_| is_number).and_then(|text| text.parse().ok()) {
+    match decimal(value.as_bytes()) {
         Some(length) if values.next().is_none() => Ok(Some(length)),
         _ => Err("Content-Length is no number, or is there twice"),
     }
+}
+
+/// The number that some digits are (RFC 9110 §8.6), and nothing else.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }

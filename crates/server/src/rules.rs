@@ -196,12 +196,40 @@ fn is_host(value: &[u8]) -> bool {
             None => (value, &b""[..]),
         },
     };
-    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(b);
+    let is_name = |byte: &u8| NAME.get(usize::from(*byte)) == Some(&true);
     let is_port = port.len() <= 5
         && port.iter().all(u8::is_ascii_digit)
         && port.iter().fold(0u32, |n, digit| n * 10 + u32::from(digit - b'0')) <= 65_535;
     !host.is_empty() && host.iter().all(is_name) && is_port
 }
+
+/// The octets of a registered name (RFC 3986 §3.2.2), save for the comma.
+const NAME: [bool; 256] = {
+    let mut name = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        name[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b';'
+                    | b'='
+            );
+        byte += 1;
+    }
+    name
+};
 
 #[cfg(test)]
 mod tests {

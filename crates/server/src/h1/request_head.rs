@@ -17,6 +17,7 @@ use crate::limits::Limits;
 const MOST_FIELDS: usize = 100;
 
 /// What stands at the beginning of some bytes.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, and a box would cost an allocation")]
 pub(super) enum Head {
     Request(Request<Body>),
     /// The beginning of a head.

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use crate::date::Clock;
+use crate::response::decimal;
 
 /// How the end of a body is told (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(super) fn write(
         write_field(name, value.as_bytes(), out);
     }
     // RFC 9112 §6.3. The head's own length was found to fit the body.
-    let length = || size.exact.or_else(|| said?.to_str().ok()?.parse().ok());
+    let length = || size.exact.or_else(|| decimal(said?.as_bytes()));
     let framing = match can_have_body {
         false => Framing::None,
         true if is_coded => Framing::Chunked,

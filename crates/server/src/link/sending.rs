@@ -49,6 +49,23 @@ impl Link {
         Poll::Ready(Ok(written))
     }
 
+    /// Takes whole frames, which leave at the end of this turn.
+    pub(crate) fn take_frames(&mut self, frames: &mut Vec<u8>) {
+        let length = frames.len();
+        if length == 0 || self.is_cut {
+            return;
+        }
+        let at = self.out.len();
+        match at {
+            0 => std::mem::swap(&mut self.out, frames),
+            _ => self.out.append(frames),
+        }
+        let out = std::mem::take(&mut self.out);
+        self.sent(&[IoSlice::new(out.get(at..).unwrap_or_default())], length);
+        self.out = out;
+        frames.clear();
+    }
+
     /// How many bytes are worth being copied so that they leave with others. A record of TLS is copied anyway; on a plain
     /// connection an answer that is alone leaves without.
     fn gathers(&self) -> usize {
@@ -141,6 +158,10 @@ impl Link {
             self.answered = None;
             if self.requests.is_empty() {
                 self.in_files.forget();
+                // An idle connection should not keep what a busy one needed.
+                if self.out.capacity() > GATHER {
+                    self.out = Vec::new();
+                }
             }
         }
         flushed

@@ -121,9 +121,10 @@ fn ask_over_http2(mut client: http2::Client, path: &[u8]) -> io::Result<(Answer,
 }
 
 /// A target that HTTP/1.1 answers with `400` may be refused without an answer. `:path` is ASCII and begins with a slash
-/// (RFC 9113 §8.3.1): what is not or does not is refused. A fragment is taken away by the engine before anyone sees it.
+/// (RFC 9113 §8.3.1) and has no fragment: what is not or does not is refused.
 fn due_over_http2(case: &Case, setup: usize) -> Due {
-    let is_path = case.target.first() == Some(&b'/') && case.target.is_ascii();
+    let is_path =
+        case.target.first() == Some(&b'/') && case.target.is_ascii() && !case.target.contains(&b'#');
     let status = if is_path { case.statuses[setup] } else { 400 };
     Due { status, may_be_refused: status == 400 }
 }

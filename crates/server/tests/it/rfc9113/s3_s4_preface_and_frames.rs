@@ -182,7 +182,8 @@ fn s4_3() -> Vec<Case> {
                 reset(3, 8),
                 headers(5, Block::get("/").indexed(62)),
             ],
-            "5: 200",
+            // A server that is quick has answered before the reset.
+            "5: 200 or 3: 200, 5: 200",
         ),
     ]
 }
@@ -224,7 +225,7 @@ mod s3_4_preface {
         client.socket().set_read_timeout(Some(PATIENCE)).unwrap();
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         while let Some(frame) = peer::next(&mut client) {
-            assert!(matches!(frame.kind, SETTINGS | GOAWAY), "{frame:?}");
+            assert!(matches!(frame.kind, SETTINGS | WINDOW_UPDATE | GOAWAY), "{frame:?}");
         }
     }
 }
