@@ -194,6 +194,10 @@ struct Ticket {
 }
 
 impl Ticket {
+    fn is_http2(&self) -> bool {
+        self.shared.protocol == Protocol::Http2
+    }
+
     fn stage(&self) -> BodyStage {
         if self.refused {
             return BodyStage::Unwanted;
@@ -480,6 +484,9 @@ where
         let this = self.project();
         let body = match this.body.project() {
             ContentProjection::Text { text } => {
+                if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.is_http2()) {
+                    ticket.shared.link().note_demand(ticket.number, text.is_some());
+                }
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data(Data::Text(text)))));
             }
             ContentProjection::Application { body } => body,
@@ -493,8 +500,7 @@ where
                 return Poll::Ready(Some(Err("the handler panicked in the middle of its body".into())));
             }
         };
-        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.shared.protocol == Protocol::Http2)
-        {
+        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.is_http2()) {
             let gave = matches!(polled, Poll::Ready(Some(Ok(_))));
             ticket.shared.link().note_demand(ticket.number, gave);
         }

@@ -100,6 +100,10 @@ where
                 return Poll::Ready(End::Failed);
             }
             (Poll::Pending, Poll::Ready(Ok(()))) if self.engine.has_more() => cx.waker().wake_by_ref(),
+            // A peer that reads nothing before it has sent all must not be waited for.
+            (Poll::Pending, Poll::Pending) if self.engine.has_input(link.unsent()) => {
+                cx.waker().wake_by_ref();
+            }
             _ => {}
         }
         drop(link);

@@ -40,7 +40,7 @@ const READS: u32 = 4;
 /// Frames that are taken until streams that were woken have their turn.
 const FRAMES: u32 = 256;
 /// So much is made to be sent in one turn; no data is added above it.
-pub(super) const MOST_OUT: usize = 64 * 1024;
+const MOST_OUT: usize = 64 * 1024;
 /// Above, nothing is read: the peer does not take what it has.
 const MOST_UNSENT: usize = 128 * 1024;
 /// Room that is kept for the next turn.
@@ -87,6 +87,9 @@ where
     input: BytesMut,
     has_preface: bool,
     has_more: bool,
+    has_input: bool,
+    /// Up to which length of `out` data is added: what was not sent counts too.
+    pub(super) room: usize,
     /// What this turn sends.
     pub(super) out: Vec<u8>,
     pub(super) clock: Clock,
@@ -134,6 +137,8 @@ where
             input: BytesMut::new(),
             has_preface: false,
             has_more: false,
+            has_input: false,
+            room: MOST_OUT,
             out,
             clock: Clock::default(),
             decoder: Decoder::new(TABLE),
@@ -160,6 +165,15 @@ where
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.clock = Clock::default();
         self.has_more = false;
+        self.has_input = false;
+        self.room = {
+            let mut link = self.shared.link();
+            if link.unsent() > 0 {
+                // A failure shows again at the end of the turn.
+                let _ = link.poll_flush(cx);
+            }
+            MOST_OUT.saturating_sub(link.unsent())
+        };
         let end = self.turn(cx);
         self.has_more |= !self.queue.is_empty() && self.send_window > 0;
         self.shared.link().take_frames(&mut self.out);
@@ -172,6 +186,11 @@ where
     /// Whether the next turn has something to do once this one's frames are sent.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
+    }
+
+    /// Whether the next turn has something to read, with so many bytes unsent.
+    pub(super) fn has_input(&self, unsent: usize) -> bool {
+        self.has_input && unsent <= MOST_UNSENT
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -188,8 +207,9 @@ where
                 self.say_last_goodbye();
                 return Poll::Ready(End::Done);
             }
-            if self.out.len() > MOST_OUT || self.shared.link().unsent() > MOST_UNSENT {
-                break;
+            if self.out.len() > MOST_OUT || self.shared.link().unsent() + self.out.len() > MOST_UNSENT {
+                self.has_more = true;
+                return Poll::Pending;
             }
             if is_more {
                 continue;
@@ -202,6 +222,7 @@ where
             }
         }
         self.has_more = true;
+        self.has_input = true;
         Poll::Pending
     }
 
@@ -404,7 +425,12 @@ where
     /// Gives back what a stream held of the connection's window, and remembers it.
     pub(super) fn close(&mut self, id: u32, stream: &Stream<S>, is_ours: bool) {
         if let Some(inbox) = &stream.inbox {
+            // Who still reads what is not whole must not wait for the rest.
+            inbox.fail(Broken::Gone);
             self.returned += inbox.detach();
+        }
+        if stream.is_queued {
+            self.queue.retain(|queued| *queued != id);
         }
         self.note_closed(id, is_ours);
     }
@@ -416,9 +442,10 @@ where
         self.closed.push_back((id, is_ours));
     }
 
-    /// Opens the connection's window again.
+    /// Opens the connection's window again, once as much was taken as the peer has left: what others do not read must not
+    /// keep it shut.
     fn return_window(&mut self) {
-        if self.returned >= CONNECTION_WINDOW / 2 {
+        if self.returned > 0 && i64::from(self.returned) >= self.recv_window {
             frame::write_window(&mut self.out, 0, self.returned);
             self.recv_window += i64::from(self.returned);
             self.returned = 0;

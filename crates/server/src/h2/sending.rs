@@ -6,7 +6,7 @@ use bytes::Buf;
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
-use super::engine::{Engine, MOST_OUT};
+use super::engine::Engine;
 use super::frame::{self, END_STREAM};
 use super::response_head;
 use super::stream::{Slot, Stream, Work};
@@ -42,7 +42,7 @@ where
 
     /// Sends what streams have, in turn.
     pub(super) fn send_queued(&mut self) {
-        while self.out.len() < MOST_OUT && self.send_window > 0 {
+        while self.out.len() < self.room && self.send_window > 0 {
             let Some(id) = self.queue.pop_front() else { return };
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.is_queued = false;
@@ -161,7 +161,7 @@ where
                 continue;
             };
             let room = stream.send_window.min(self.send_window);
-            if room <= 0 || self.out.len() >= MOST_OUT {
+            if room <= 0 || self.out.len() >= self.room {
                 // A stream whose own window is shut waits for the peer to open it.
                 if stream.send_window > 0 && !stream.is_queued {
                     stream.is_queued = true;
@@ -172,8 +172,12 @@ where
             let remaining = held.remaining();
             let length = remaining.min(frame::MOST).min(usize::try_from(room).unwrap_or(0));
             let is_last = length == remaining && pinned.is_end_stream();
+            let start = self.out.len();
             frame::write_head(&mut self.out, length, frame::DATA, if is_last { END_STREAM } else { 0 }, id);
-            append(&mut self.out, held, length);
+            if !append(&mut self.out, held, length) {
+                self.out.truncate(start);
+                return Sent::Broken;
+            }
             stream.send_window -= length as i64;
             self.send_window -= length as i64;
             if length == remaining {
@@ -239,16 +243,18 @@ fn next<B: HttpBody>(mut body: std::pin::Pin<&mut B>, cx: &mut Context<'_>) -> P
     }
 }
 
-fn append(out: &mut Vec<u8>, data: &mut impl Buf, mut length: usize) {
+/// Adds so many bytes of what a body gave. `false`: it has not as many as it said.
+fn append(out: &mut Vec<u8>, data: &mut impl Buf, mut length: usize) -> bool {
     while length > 0 {
         let chunk = data.chunk();
         let part = chunk.get(..length).unwrap_or(chunk);
         if part.is_empty() {
-            return;
+            return false;
         }
         out.extend_from_slice(part);
         let taken = part.len();
         data.advance(taken);
         length -= taken;
     }
+    true
 }

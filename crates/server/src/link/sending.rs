@@ -55,6 +55,9 @@ impl Link {
         if length == 0 || self.is_cut {
             return;
         }
+        // What is sent needs no room, also if the rest never leaves at once.
+        self.out.drain(..self.out_sent);
+        self.out_sent = 0;
         let at = self.out.len();
         match at {
             0 => std::mem::swap(&mut self.out, frames),

@@ -1,6 +1,8 @@
 //! Attacks that the protocol allows, and which must cost the server little: stalls, slow reading, bombs, small frames
 //! (RFC 9113 §10.5). Here too is the honest client of all attacks over HTTP/2.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use narae_server::Limits;
@@ -205,3 +207,70 @@ fn content_in_crumbs_that_is_read_is_no_attack() {
         assert_eq!((head.stream, read_status(&head.payload)), (1, 200), "{over:?}");
     }
 }
+
+/// The server's own text waits for a window as any answer does.
+#[test]
+fn a_refusal_behind_a_window_that_stays_shut() {
+    let site = site(Limits::default().write_stall(Duration::from_millis(300)));
+    under_attack("refusals without a window", &site, || {
+        let mut client = peer::open(&site, Over::Plain);
+        client.send([settings(&[(4, 0)]), headers(1, Block::request("BREW", "/"))].concat());
+        assert_eq!(end_of(&mut client), "closed");
+    });
+    site.wait_for(|counts| counts.timeouts == 1);
+}
+
+/// Whatever the windows say, what the peer does not read is not made either.
+#[test]
+fn an_answer_that_nobody_reads_is_not_made() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
+    let stream = move || {
+        let counter = Arc::clone(&counter);
+        async move {
+            axum::body::Body::from_stream(futures_util::stream::unfold(0, move |piece| {
+                let counter = Arc::clone(&counter);
+                async move {
+                    // Woken again and again, as by a disk or a channel.
+                    tokio::task::yield_now().await;
+                    counter.fetch_add(PIECE, Ordering::Relaxed);
+                    (piece < 2048).then(|| (Ok::<_, std::io::Error>(vec![7_u8; PIECE]), piece + 1))
+                }
+            }))
+        }
+    };
+    let limits = Limits::default().write_stall(Duration::from_millis(500));
+    let site = Site::with(axum::Router::new().route("/", axum::routing::get(stream)), limits);
+    let mut client = peer::open(&site, Over::Plain);
+    client
+        .send([settings(&[(4, 0x7fff_ffff)]), window(0, 0x7000_0000), headers(1, Block::get("/"))].concat());
+    site.wait_for(|counts| counts.timeouts == 1);
+    // Of 128 MiB, what the system's buffers take, and little more.
+    let made = made.load(Ordering::Relaxed);
+    assert!(made < 24 << 20, "{made}");
+}
+
+/// Three uploads that nobody reads leave room for a fourth that is read, however long it is.
+#[test]
+fn uploads_that_wait_do_not_stop_the_others() {
+    let site = site(Limits::default());
+    let chunk = [7; MAX_FRAME];
+    for over in BOTH {
+        let mut client = peer::open(&site, over);
+        for stream in [1, 3, 5] {
+            client.send(open_headers(stream, Block::post("/hold")));
+            client.send((0..16).flat_map(|_| data(stream, &chunk)).collect::<Vec<u8>>());
+        }
+        client.send(open_headers(7, Block::post("/echo")));
+        // All that the connection's window has left.
+        client.send((0..16).flat_map(|_| data(7, &chunk)).collect::<Vec<u8>>());
+        loop {
+            let frame = recv_kind(&mut client, WINDOW_UPDATE);
+            if frame.stream == 0 {
+                break;
+            }
+        }
+    }
+}
+
+const PIECE: usize = 64 * 1024;
