@@ -1,5 +1,6 @@
 //! Responses on their way out: heads, data within the peer's windows, trailers (RFC 9113 §5.2, §6.9, §8.1).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Buf;
@@ -51,8 +52,19 @@ where
         }
     }
 
-    /// Does for a stream what can be done now. Whether it is at its end.
+    /// Does for a stream what can be done now. Whether it is at its end. A panic of the application where none is expected (in
+    /// what a body says of its size) costs its stream, and no other.
     pub(super) fn serve(&mut self, id: u32, stream: &mut Stream<S>) -> bool {
+        let served = catch_unwind(AssertUnwindSafe(|| self.serve_or_panic(id, stream)));
+        served.unwrap_or_else(|_| {
+            count(self.shared.context.tally.panics());
+            tracing::error!(stream = id, "a response's body panicked");
+            frame::write_reset(&mut self.out, id, INTERNAL_ERROR);
+            true
+        })
+    }
+
+    fn serve_or_panic(&mut self, id: u32, stream: &mut Stream<S>) -> bool {
         let is_dropped = self.note_demand(id, stream);
         if let Work::Answering(slot) = &mut stream.work {
             let Some(answering) = slot.as_mut().as_pin_mut() else { return true };

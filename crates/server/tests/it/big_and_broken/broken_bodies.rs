@@ -281,6 +281,39 @@ fn a_body_that_would_panic_after_its_end_is_not_asked_again() {
     assert_eq!(site.running().counts().panics, 0);
 }
 
+/// A body that panics when it is asked for its size.
+struct Sizeless;
+
+impl http_body::Body for Sizeless {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_body_that_panics_over_its_size_costs_its_stream_alone() {
+    let site = site(|path, _| match path {
+        "/" => plain("Hello, World!"),
+        _ => Response::new(Body::new(Sizeless)),
+    });
+    for over in BOTH {
+        let mut h2 = open_h2(&site, over);
+        h2.send(headers(1, Block::get("/sizeless")));
+        assert_eq!(recv_kind(&mut h2, RST_STREAM).stream, 1, "{over:?}");
+        assert!(fetch(&mut h2, 3, "GET", "/").is_whole(200, "Hello, World!"), "{over:?}");
+    }
+}
+
 /// The request's own failure reaches the handler, and the echo of it the peer.
 #[test]
 fn an_echo_of_a_broken_body_is_broken() {
