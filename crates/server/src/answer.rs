@@ -3,11 +3,11 @@
 //! One exhaustive match turns every [`Refusal`] into its status. Two forms: a response for the engine to
 //! send, and bytes for when the engine is gone.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
+
+use crate::date::Clock;
 
 /// A rule or a limit that a request broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,14 +108,17 @@ impl Refusal {
     pub(crate) fn bytes(self) -> Vec<u8> {
         let status = self.status();
         let text = self.text();
-        format!(
+        let mut bytes = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\
-             content-length: {}\r\ndate: {}\r\n\r\n{text}",
+             content-length: {}\r\ndate: ",
             status.as_str(),
             status.canonical_reason().unwrap_or("Error"),
             text.len(),
-            httpdate::fmt_http_date(SystemTime::now()),
         )
-        .into_bytes()
+        .into_bytes();
+        Clock::default().write_date(&mut bytes);
+        bytes.extend_from_slice(b"\r\n\r\n");
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
     }
 }

@@ -78,15 +78,9 @@ where
     type Error = Infallible;
     type Future = Answering<S>;
 
-    fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
-        let waits_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-        let (mut ticket, admitted) = self.enter(&mut request, waits_for_upgrade);
-        if let Err(refusal) = admitted {
-            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
-        }
-        let (request, body) = self.hand_over(request.map(Incoming::Http1));
-        ticket.body = body;
-        self.run(request, ticket, waits_for_upgrade)
+    fn call(&self, request: Request<hyper::body::Incoming>) -> Self::Future {
+        let offers_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        self.accept(request.map(Incoming::Http1), offers_upgrade)
     }
 }
 
@@ -95,14 +89,18 @@ where
     S: Application,
 {
     /// Answers a request that may have a body, and offers no other protocol.
-    pub(crate) fn answer_to(&self, mut request: Request<Incoming>) -> Answering<S> {
-        let (mut ticket, admitted) = self.enter(&mut request, false);
+    pub(crate) fn answer_to(&self, request: Request<Incoming>) -> Answering<S> {
+        self.accept(request, false)
+    }
+
+    fn accept(&self, mut request: Request<Incoming>, waits_for_upgrade: bool) -> Answering<S> {
+        let (mut ticket, admitted) = self.enter(&mut request, waits_for_upgrade);
         if let Err(refusal) = admitted {
             return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
         }
         let (request, body) = self.hand_over(request);
         ticket.body = body;
-        self.run(request, ticket, false)
+        self.run(request, ticket, waits_for_upgrade)
     }
 
     /// Answers a request that has no body and offers no other protocol.
@@ -198,6 +196,13 @@ impl Ticket {
         self.shared.protocol == Protocol::Http2
     }
 
+    /// HTTP/2: whether the response's body was asked and gave something. The stall limit wants to know.
+    fn note_demand(&self, gave: bool) {
+        if self.is_http2() {
+            self.shared.link().note_demand(self.number, gave);
+        }
+    }
+
     fn stage(&self) -> BodyStage {
         if self.refused {
             return BodyStage::Unwanted;
@@ -209,8 +214,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let should_look = self.shared.link().end(self.number, self.stage());
-        if should_look && (self.shared.protocol == Protocol::Http2 || self.shared.context.drain.is_draining())
-        {
+        if should_look && (self.is_http2() || self.shared.context.drain.is_draining()) {
             self.shared.driver.wake();
         }
     }
@@ -484,8 +488,8 @@ where
         let this = self.project();
         let body = match this.body.project() {
             ContentProjection::Text { text } => {
-                if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.is_http2()) {
-                    ticket.shared.link().note_demand(ticket.number, text.is_some());
+                if let Some(ticket) = this.ticket {
+                    ticket.note_demand(text.is_some());
                 }
                 return Poll::Ready(text.take().map(|text| Ok(Frame::data(Data::Text(text)))));
             }
@@ -500,9 +504,8 @@ where
                 return Poll::Ready(Some(Err("the handler panicked in the middle of its body".into())));
             }
         };
-        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| ticket.is_http2()) {
-            let gave = matches!(polled, Poll::Ready(Some(Ok(_))));
-            ticket.shared.link().note_demand(ticket.number, gave);
+        if let Some(ticket) = this.ticket {
+            ticket.note_demand(matches!(polled, Poll::Ready(Some(Ok(_)))));
         }
         let frame = ready!(polled).transpose().map_err(Into::into);
         match frame.and_then(|frame| fits(this.missing, frame.as_ref()).map(|()| frame)) {

@@ -1,7 +1,7 @@
 //! Drives one HTTP/2 connection: the engine, the timers, the two-step `GOAWAY` of a drain (RFC 9113).
 
 mod engine;
-mod frame;
+pub(crate) mod frame;
 mod hpack;
 mod inbox;
 mod receiving;

@@ -6,37 +6,15 @@
 
 use std::time::Instant;
 
+use crate::h2::frame::{
+    self, ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR, GOAWAY, HEAD, HEADERS, Head, PING, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM,
+    RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE,
+};
 use crate::limits::{Budget, H2Budgets};
 
-/// Length of a frame's head.
-const HEAD: usize = 9;
 /// Length of the client's preface (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const PRIORITY: u8 = 0x2;
-const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
-const GOAWAY: u8 = 0x7;
-const WINDOW_UPDATE: u8 = 0x8;
-const CONTINUATION: u8 = 0x9;
-
-const ACK: u8 = 0x1;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-
-/// Error codes (RFC 9113 §7).
-pub(crate) const NO_ERROR: u32 = 0x0;
-pub(crate) const PROTOCOL_ERROR: u32 = 0x1;
-pub(crate) const INTERNAL_ERROR: u32 = 0x2;
-pub(crate) const FLOW_CONTROL_ERROR: u32 = 0x3;
-pub(crate) const STREAM_CLOSED: u32 = 0x5;
-pub(crate) const FRAME_SIZE_ERROR: u32 = 0x6;
-pub(crate) const REFUSED_STREAM: u32 = 0x7;
-pub(crate) const COMPRESSION_ERROR: u32 = 0x9;
-const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// Whether the peer may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,25 +176,20 @@ impl FrameMeter {
         }
         // §6.8: the last stream never grows.
         let last_stream = self.told.map_or(self.last_stream, |(told, _)| told.min(self.last_stream));
-        let length = u32::try_from(8 + why.len()).ok()?;
-        let mut frame = Vec::with_capacity(HEAD + 8 + why.len());
-        frame.extend_from_slice(&length.to_be_bytes()[1..]);
-        frame.extend_from_slice(&[GOAWAY, 0, 0, 0, 0, 0]);
-        frame.extend_from_slice(&last_stream.to_be_bytes());
-        frame.extend_from_slice(&code.to_be_bytes());
-        frame.extend_from_slice(why.as_bytes());
+        let mut frame = Vec::new();
+        frame::write_goaway(&mut frame, last_stream, code, why);
         Some(frame)
     }
 
-    fn count(&mut self, frame: Frame, now: Instant) -> Verdict {
-        if let Some(goodbye) = frame.fault(self.begun) {
+    fn count(&mut self, frame: Head, now: Instant) -> Verdict {
+        if let Some(goodbye) = fault(&frame, self.begun) {
             return Verdict::End(goodbye);
         }
         self.begun = true;
         if frame.kind == HEADERS || frame.kind == CONTINUATION {
             self.last_stream = self.last_stream.max(frame.stream);
             self.block_since = if self.block_ends { Some(now) } else { self.block_since.or(Some(now)) };
-            self.block_ends = frame.flags & END_HEADERS != 0;
+            self.block_ends = frame.has(END_HEADERS);
             if frame.kind == HEADERS {
                 self.empty.gain(1);
             }
@@ -225,12 +198,12 @@ impl FrameMeter {
                 return Verdict::End(Goodbye::calm("too many CONTINUATION frames"));
             }
         }
-        let is_ack = frame.flags & ACK != 0;
+        let is_ack = frame.has(ACK);
         let (bucket, name) = match frame.kind {
             RST_STREAM => (&mut self.resets, "too many RST_STREAM frames"),
             PING if !is_ack => (&mut self.pings, "too many PING frames"),
             SETTINGS if !is_ack => (&mut self.settings, "too many SETTINGS frames"),
-            DATA if frame.length == 0 && frame.flags & END_STREAM == 0 => {
+            DATA if frame.length == 0 && !frame.has(END_STREAM) => {
                 (&mut self.empty, "too many empty DATA frames")
             }
             CONTINUATION if frame.length == 0 => (&mut self.empty, "too many empty CONTINUATION frames"),
@@ -243,38 +216,25 @@ impl FrameMeter {
     }
 }
 
-/// The head of a frame.
-#[derive(Clone, Copy)]
-struct Frame {
-    length: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl Frame {
-    /// What is wrong with a frame as its head tells, where the engine lets it pass or names another fault.
-    fn fault(&self, begun: bool) -> Option<Goodbye> {
-        let is_ack = self.flags & ACK != 0;
-        // RFC 9113 §3.4: the preface ends with SETTINGS.
-        if !begun && (self.kind != SETTINGS || is_ack) {
-            return Some(Goodbye { code: PROTOCOL_ERROR, why: "the first frame is not SETTINGS" });
-        }
-        let is_sized = match self.kind {
-            PRIORITY => self.length == 5,
-            RST_STREAM | WINDOW_UPDATE => self.length == 4,
-            SETTINGS if is_ack => self.length == 0,
-            SETTINGS => self.length.is_multiple_of(6),
-            PING => self.length == 8,
-            GOAWAY => self.length >= 8,
-            _ => true,
-        };
-        // RFC 9113 §6.3 to §6.9. For PRIORITY it is a stream's error, which may be the connection's (§5.4.1).
-        (!is_sized).then_some(Goodbye {
-            code: FRAME_SIZE_ERROR,
-            why: "a frame of a length that its type cannot have",
-        })
+/// What is wrong with a frame as its head tells, whatever the engine would say of it.
+fn fault(frame: &Head, begun: bool) -> Option<Goodbye> {
+    let is_ack = frame.has(ACK);
+    // RFC 9113 §3.4: the preface ends with SETTINGS.
+    if !begun && (frame.kind != SETTINGS || is_ack) {
+        return Some(Goodbye { code: PROTOCOL_ERROR, why: "the first frame is not SETTINGS" });
     }
+    let is_sized = match frame.kind {
+        PRIORITY => frame.length == 5,
+        RST_STREAM | WINDOW_UPDATE => frame.length == 4,
+        SETTINGS if is_ack => frame.length == 0,
+        SETTINGS => frame.length.is_multiple_of(6),
+        PING => frame.length == 8,
+        GOAWAY => frame.length >= 8,
+        _ => true,
+    };
+    // RFC 9113 §6.3 to §6.9. For PRIORITY it is a stream's error, which may be the connection's (§5.4.1).
+    (!is_sized)
+        .then_some(Goodbye { code: FRAME_SIZE_ERROR, why: "a frame of a length that its type cannot have" })
 }
 
 /// Where one direction stands between two frames.
@@ -297,7 +257,7 @@ impl Boundary {
     }
 
     /// Takes bytes up to the end of the next frame head.
-    fn next(&mut self, rest: &mut &[u8]) -> Option<Frame> {
+    fn next(&mut self, rest: &mut &[u8]) -> Option<Head> {
         let skip = self.payload.min(rest.len());
         self.payload -= skip;
         let (payload, later) = rest.split_at_checked(skip)?;
@@ -316,13 +276,11 @@ impl Boundary {
             return None;
         }
         self.filled = 0;
-        let [a, b, c, kind, flags, s0, s1, s2, s3] = self.head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.payload = length;
+        let head = Head::peek(&self.head)?;
+        self.payload = head.length as usize;
         // What was seen of the frame before is asked for after this; the new bytes will push it out.
-        self.start_missing = if matches!(kind, RST_STREAM | GOAWAY) { 8 } else { 0 };
-        let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
-        Some(Frame { length, kind, flags, stream })
+        self.start_missing = if matches!(head.kind, RST_STREAM | GOAWAY) { 8 } else { 0 };
+        Some(head)
     }
 }
 

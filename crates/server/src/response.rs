@@ -63,15 +63,21 @@ pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: Asked) -> Resul
 
 /// The one length that a head says.
 fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
+    match content_length(headers) {
+        None => Ok(None),
+        Some(_) if headers.contains_key(TRANSFER_ENCODING) => {
+            Err("both Content-Length and Transfer-Encoding")
+        }
+        Some(Some(length)) => Ok(Some(length)),
+        Some(None) => Err("Content-Length is no number, or is there twice"),
+    }
+}
+
+/// What a head says of its content's length, if it does: the one number, or nothing that can be believed.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return Err("both Content-Length and Transfer-Encoding");
-    }
-    match decimal(value.as_bytes()) {
-        Some(length) if values.next().is_none() => Ok(Some(length)),
-        _ => Err("Content-Length is no number, or is there twice"),
-    }
+    let value = values.next()?;
+    Some(decimal(value.as_bytes()).filter(|_| values.next().is_none()))
 }
 
 /// The number that some digits are (RFC 9110 §8.6), and nothing else.

@@ -42,7 +42,7 @@ pub(crate) fn admit<B: Body>(request: &mut Request<B>, limits: &Limits) -> Resul
 fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut times = 0;
     for value in headers.get_all(TRANSFER_ENCODING) {
-        for coding in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        for coding in list(value) {
             match coding {
                 [] => {}
                 _ if coding.eq_ignore_ascii_case(b"chunked") => times += 1,
@@ -51,6 +51,11 @@ fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
         }
     }
     if times > 1 { Err(Refusal::Framing) } else { Ok(()) }
+}
+
+/// The members of a list, the empty ones too (RFC 9110 §5.6.1).
+pub(crate) fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Length of the target as it stood in the request line.

@@ -258,7 +258,9 @@ impl Sending {
         match &mut self.framing {
             Framing::Chunked => head.extend_from_slice(format!("{length:X}\r\n").as_bytes()),
             Framing::Length(missing) => {
-                *missing = missing.checked_sub(length).ok_or_else(|| other("a body longer than it said"))?;
+                *missing = missing
+                    .checked_sub(length)
+                    .ok_or_else(|| io::Error::other("a body longer than it said"))?;
                 self.is_whole = *missing == 0;
             }
             Framing::None => {}
@@ -271,13 +273,9 @@ impl Sending {
         self.is_whole = true;
         match self.framing {
             Framing::Chunked => head.extend_from_slice(b"0\r\n\r\n"),
-            Framing::Length(1..) => return Err(other("a body shorter than it said")),
+            Framing::Length(1..) => return Err(io::Error::other("a body shorter than it said")),
             Framing::Length(0) | Framing::None => {}
         }
         Ok(())
     }
-}
-
-fn other(what: &'static str) -> io::Error {
-    io::Error::other(what)
 }

@@ -10,6 +10,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::date::Clock;
 use crate::response::decimal;
+use crate::rules::list;
 
 /// How the end of a body is told (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,16 +123,12 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
 
 /// RFC 9112 §9.6.
 fn says_close(value: &HeaderValue) -> bool {
-    value
-        .as_bytes()
-        .split(|byte| *byte == b',')
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    list(value).any(|option| option.eq_ignore_ascii_case(b"close"))
 }
 
 /// Whether the last coding is `chunked`.
 fn is_chunked(value: &HeaderValue) -> bool {
-    let last = value.as_bytes().rsplit(|byte| *byte == b',').next();
-    last.is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    list(value).last().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
 }
 
 #[cfg(test)]

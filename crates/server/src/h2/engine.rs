@@ -13,18 +13,18 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 
-use super::frame::{self, ACK, Head};
+use super::frame::{
+    self, ACK, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, Head, NO_ERROR, PROTOCOL_ERROR, STREAM_CLOSED,
+};
 use super::hpack::{Decoder, Encoder};
 use super::inbox::Broken;
-use super::stream::{MOST_WINDOW, STREAM_WINDOW, Slot, Stream, Streams, Work};
+use super::stream::{MOST_WINDOW, STREAM_WINDOW, Slots, Stream, Streams};
 use super::wakes::Wakes;
 use crate::application::Application;
 use crate::connection::Shared;
 use crate::date::Clock;
 use crate::exchange::{Answering, Exchange, ResponseBody};
-use crate::h2_frames::{
-    FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, Goodbye, PREFACE, PROTOCOL_ERROR, STREAM_CLOSED,
-};
+use crate::h2_frames::{Goodbye, PREFACE};
 use crate::wire::Wire;
 
 /// The connection's window for the peer. It is larger than a stream's, so that one upload does not stop the others.
@@ -115,8 +115,8 @@ where
     peer_leaves: bool,
     /// Frames of padding alone, in a row.
     pub(super) hollow: u32,
-    pub(super) answers: Vec<Slot<Answering<S>>>,
-    pub(super) bodies: Vec<Slot<ResponseBody<S::Content>>>,
+    pub(super) answers: Slots<Answering<S>>,
+    pub(super) bodies: Slots<ResponseBody<S::Content>>,
 }
 
 impl<S> Engine<S>
@@ -156,8 +156,8 @@ where
             leaving: Leaving::No,
             peer_leaves: false,
             hollow: 0,
-            answers: Vec::new(),
-            bodies: Vec::new(),
+            answers: Slots::new(),
+            bodies: Slots::new(),
         }
     }
 
@@ -344,13 +344,8 @@ where
         let change = window - self.first_window;
         self.first_window = window;
         for (id, stream) in &mut self.streams {
-            stream.send_window += change;
-            if stream.send_window > MOST_WINDOW {
+            if stream.open_window(*id, change, &mut self.queue).is_err() {
                 return Err(Goodbye::new(FLOW_CONTROL_ERROR, "a window beyond its most"));
-            }
-            if !stream.is_queued && matches!(stream.work, Work::Sending { .. }) {
-                stream.is_queued = true;
-                self.queue.push_back(*id);
             }
         }
         Ok(())
@@ -361,7 +356,7 @@ where
             frame::write_ping(&mut self.out, ACK, payload);
         } else if payload == GOODBYE_PING && self.leaving == Leaving::Asked {
             self.leaving = Leaving::Last(self.last);
-            frame::write_goaway(&mut self.out, self.last);
+            frame::write_goaway(&mut self.out, self.last, NO_ERROR, "");
         }
     }
 
@@ -377,14 +372,10 @@ where
         }
         self.refuse_idle(id)?;
         let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
-        stream.send_window += i64::from(increment);
         if increment == 0 {
             self.reset(id, PROTOCOL_ERROR);
-        } else if stream.send_window > MOST_WINDOW {
+        } else if stream.open_window(id, i64::from(increment), &mut self.queue).is_err() {
             self.reset(id, FLOW_CONTROL_ERROR);
-        } else if !stream.is_queued && matches!(stream.work, Work::Sending { .. }) {
-            stream.is_queued = true;
-            self.queue.push_back(id);
         }
         Ok(())
     }
@@ -393,10 +384,7 @@ where
     fn take_reset(&mut self, id: u32) -> Result<(), Goodbye> {
         self.refuse_idle(id)?;
         if let Some(stream) = self.streams.remove(&id) {
-            if let Some(inbox) = &stream.inbox {
-                inbox.fail(Broken::Reset);
-            }
-            self.close(id, &stream, false);
+            self.close(id, &stream, Broken::Reset, false);
         }
         Ok(())
     }
@@ -422,11 +410,11 @@ where
         self.closed.iter().any(|(closed, _)| *closed == id)
     }
 
-    /// Gives back what a stream held of the connection's window, and remembers it.
-    pub(super) fn close(&mut self, id: u32, stream: &Stream<S>, is_ours: bool) {
+    /// Gives back what a stream held of the connection's window, and remembers it. Who still reads a request that is not
+    /// whole is told `why`.
+    pub(super) fn close(&mut self, id: u32, stream: &Stream<S>, why: Broken, is_ours: bool) {
         if let Some(inbox) = &stream.inbox {
-            // Who still reads what is not whole must not wait for the rest.
-            inbox.fail(Broken::Gone);
+            inbox.fail(why);
             self.returned += inbox.detach();
         }
         if stream.is_queued {
@@ -456,7 +444,7 @@ where
     pub(super) fn say_goodbye(&mut self) {
         if self.leaving == Leaving::No {
             self.leaving = Leaving::Asked;
-            frame::write_goaway(&mut self.out, 0x7fff_ffff);
+            frame::write_goaway(&mut self.out, 0x7fff_ffff, NO_ERROR, "");
             frame::write_ping(&mut self.out, 0, GOODBYE_PING);
         }
     }
@@ -464,7 +452,7 @@ where
     /// The peer's goodbye is answered by one of the server's.
     fn say_last_goodbye(&mut self) {
         if !matches!(self.leaving, Leaving::Last(_)) {
-            frame::write_goaway(&mut self.out, self.last);
+            frame::write_goaway(&mut self.out, self.last, NO_ERROR, "");
         }
     }
 
@@ -485,8 +473,8 @@ where
         if self.out.capacity() > MOST_KEPT {
             self.out = Vec::new();
         }
-        self.answers.truncate(1);
-        self.bodies.truncate(1);
+        self.answers.save_memory();
+        self.bodies.save_memory();
     }
 }
 

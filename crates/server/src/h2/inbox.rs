@@ -43,6 +43,17 @@ struct State {
     asks_to_continue: bool,
 }
 
+impl State {
+    /// Bytes that wait to be read.
+    fn unread(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    fn note_taken(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum End {
     Whole,
@@ -125,8 +136,9 @@ impl Inbox {
     /// The stream is at its end: all bytes that its connection was not asked for yet.
     pub(super) fn detach(&self) -> u32 {
         let mut state = self.state();
-        let unread: usize = state.pieces.iter().map(Bytes::len).sum();
-        std::mem::take(&mut state.taken).saturating_add(u32::try_from(unread).unwrap_or(u32::MAX))
+        let unread = state.unread();
+        state.note_taken(unread);
+        std::mem::take(&mut state.taken)
     }
 
     /// What has happened since this was asked last.
@@ -170,9 +182,8 @@ impl Content {
         let mut state = self.0.state();
         if let Some(piece) = state.pieces.pop_front() {
             state.crumbs = state.crumbs.saturating_sub(usize::from(piece.len() < CRUMB));
-            let length = piece.len() as u64;
-            state.taken = state.taken.saturating_add(u32::try_from(length).unwrap_or(u32::MAX));
-            state.missing = state.missing.map(|missing| missing.saturating_sub(length));
+            state.note_taken(piece.len());
+            state.missing = state.missing.map(|missing| missing.saturating_sub(piece.len() as u64));
             drop(state);
             self.0.wakes.wake(self.0.stream);
             return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -203,9 +214,7 @@ impl Content {
         let state = self.0.state();
         match (state.missing, state.end) {
             (Some(missing), _) => SizeHint::with_exact(missing),
-            (None, Some(End::Whole)) => {
-                SizeHint::with_exact(state.pieces.iter().map(|piece| piece.len() as u64).sum())
-            }
+            (None, Some(End::Whole)) => SizeHint::with_exact(state.unread() as u64),
             (None, _) => SizeHint::default(),
         }
     }
@@ -215,8 +224,9 @@ impl Drop for Content {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.is_dropped = true;
-        let unread: usize = state.pieces.drain(..).map(|piece| piece.len()).sum();
-        state.taken = state.taken.saturating_add(u32::try_from(unread).unwrap_or(u32::MAX));
+        let unread = state.unread();
+        state.note_taken(unread);
+        state.pieces.clear();
         state.crumbs = 0;
         drop(state);
         self.0.wakes.wake(self.0.stream);

@@ -7,14 +7,15 @@ use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
 
 use super::engine::{Block, Engine};
-use super::frame::{self, END_HEADERS, END_STREAM, Head};
+use super::frame::{
+    self, COMPRESSION_ERROR, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, Head, PROTOCOL_ERROR,
+    REFUSED_STREAM, STREAM_CLOSED,
+};
 use super::inbox::{Broken, Content, Inbox, Pushed};
 use super::request_head::{Fields, Malformed};
-use super::stream::{STREAM_WINDOW, Slot, Stream, Work};
+use super::stream::{STREAM_WINDOW, Stream, Work};
 use crate::application::Application;
-use crate::h2_frames::{
-    COMPRESSION_ERROR, FLOW_CONTROL_ERROR, Goodbye, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED,
-};
+use crate::h2_frames::Goodbye;
 use crate::incoming::Incoming;
 
 /// Content below this length is copied: a slice would keep all that was read with it.
@@ -53,11 +54,12 @@ where
         };
         stream.recv_window -= length;
         let is_more = stream.missing.is_some_and(|missing| missing < u64::from(content));
-        let fault = match () {
-            () if stream.has_ended => Some(STREAM_CLOSED),
-            () if stream.recv_window < 0 => Some(FLOW_CONTROL_ERROR),
-            () if is_more => Some(PROTOCOL_ERROR),
-            () => None,
+        let fault = if stream.has_ended {
+            Some(STREAM_CLOSED)
+        } else if stream.recv_window < 0 {
+            Some(FLOW_CONTROL_ERROR)
+        } else {
+            is_more.then_some(PROTOCOL_ERROR)
         };
         if let Some(code) = fault {
             self.returned += head.length;
@@ -186,33 +188,26 @@ where
             Ok(request) => request,
             Err(Malformed) => return self.refuse(id, PROTOCOL_ERROR),
         };
-        let mut slot: Slot<_> = self.answers.pop().unwrap_or_else(|| Box::pin(None));
-        let inbox = if ends_stream {
-            slot.set(Some(self.exchange.answer(request)));
-            None
+        let (inbox, answering) = if ends_stream {
+            (None, self.exchange.answer(request))
         } else {
             let expects = request.headers().contains_key(EXPECT);
             let inbox = Inbox::new(Arc::clone(&self.wakes), id, length, expects);
             let content = Content::new(Arc::clone(&inbox));
-            slot.set(Some(self.exchange.answer_to(request.map(|_| Incoming::Http2(content)))));
-            Some(inbox)
+            (Some(inbox), self.exchange.answer_to(request.map(|_| Incoming::Http2(content))))
         };
-        let mut stream = Stream {
+        let stream = Stream {
             inbox,
             has_ended: ends_stream,
             missing: length,
             recv_window: i64::from(STREAM_WINDOW),
             returned: 0,
             send_window: self.first_window,
-            work: Work::Answering(slot),
+            work: Work::Answering(self.answers.fill(answering)),
             waker: None,
             is_queued: false,
         };
-        if self.serve(id, &mut stream) {
-            self.close(id, &stream, !stream.has_ended);
-        } else {
-            self.streams.insert(id, stream);
-        }
+        self.go_on(id, stream);
     }
 
     /// Ends a stream that was never served.
@@ -225,10 +220,7 @@ where
     pub(super) fn reset(&mut self, id: u32, code: u32) {
         frame::write_reset(&mut self.out, id, code);
         if let Some(stream) = self.streams.remove(&id) {
-            if let Some(inbox) = &stream.inbox {
-                inbox.fail(Broken::Malformed);
-            }
-            self.close(id, &stream, true);
+            self.close(id, &stream, Broken::Malformed, true);
         }
     }
 }

@@ -4,12 +4,13 @@
 //! with a host, a target or a method is told by [`rules`](crate::rules), as for HTTP/1.1. Pure; never sees frames.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{HeaderName, HeaderValue, TE};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
 use super::hpack::Field;
-use crate::response::decimal;
+use super::response_head::is_of_connection;
+use crate::response::content_length;
 
 /// What a block holds, as far as it was decoded.
 #[derive(Default)]
@@ -36,18 +37,17 @@ impl Fields {
         if self.size > most || self.is_malformed {
             return;
         }
-        let is_first = match field {
+        let is_fine = match field {
             Field::Method(method) => self.control().method.replace(method).is_none(),
             Field::Scheme(scheme) => self.control().scheme.replace(scheme).is_none(),
             Field::Authority(authority) => self.control().authority.replace(authority).is_none(),
             Field::Path(path) => self.control().path.replace(path).is_none(),
             Field::UnknownPseudo | Field::Invalid => false,
-            Field::Header(name, value) => match is_allowed(&name, &value) {
-                true => self.headers.try_append(name, value).is_ok(),
-                false => false,
-            },
+            Field::Header(name, value) => {
+                is_allowed(&name, &value) && self.headers.try_append(name, value).is_ok()
+            }
         };
-        self.is_malformed |= !is_first;
+        self.is_malformed |= !is_fine;
     }
 
     /// §8.3: control data comes before all fields.
@@ -68,7 +68,7 @@ impl Fields {
             return Err(Malformed);
         };
         let target = target(&method, scheme, authority, path).ok_or(Malformed)?;
-        let length = length(&headers)?;
+        let length = content_length(&headers).map_or(Ok(None), |said| said.map(Some).ok_or(Malformed))?;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = target;
@@ -82,12 +82,11 @@ impl Fields {
     }
 }
 
-/// §8.2.2: fields of the connection have no place.
+/// §8.2.2
 fn is_allowed(name: &HeaderName, value: &HeaderValue) -> bool {
     match *name {
-        CONNECTION | TRANSFER_ENCODING | UPGRADE => false,
         TE => value.as_bytes().eq_ignore_ascii_case(b"trailers"),
-        _ => !matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+        _ => !is_of_connection(name),
     }
 }
 
@@ -126,14 +125,4 @@ fn target(
         parts.authority = authority;
     }
     Uri::from_parts(parts).ok()
-}
-
-/// RFC 9110 §8.6: one number.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Malformed);
-    }
-    decimal(value.as_bytes()).map(Some).ok_or(Malformed)
 }

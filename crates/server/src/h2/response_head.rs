@@ -23,7 +23,6 @@ pub(super) fn write(
     let (mut has_date, mut has_length) = (false, false);
     for (name, value) in &parts.headers {
         match *name {
-            CONNECTION | TRANSFER_ENCODING | UPGRADE => continue,
             CONTENT_LENGTH => has_length = true,
             DATE => has_date = true,
             _ if is_of_connection(name) => continue,
@@ -48,13 +47,14 @@ pub(super) fn write_interim(status: StatusCode, encoder: &mut Encoder, out: &mut
 pub(super) fn write_trailers(trailers: &HeaderMap, encoder: &mut Encoder, out: &mut Vec<u8>) {
     encoder.begin(out);
     for (name, value) in trailers {
-        if !matches!(*name, CONNECTION | TRANSFER_ENCODING | UPGRADE) && !is_of_connection(name) {
+        if !is_of_connection(name) {
             encoder.field(name, value, out);
         }
     }
 }
 
-/// §8.2.2.
-fn is_of_connection(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "keep-alive" | "proxy-connection")
+/// §8.2.2: fields of the connection have no place in a message.
+pub(super) fn is_of_connection(name: &HeaderName) -> bool {
+    matches!(*name, CONNECTION | TRANSFER_ENCODING | UPGRADE)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }

@@ -1,23 +1,23 @@
 //! Responses on their way out: heads, data within the peer's windows, trailers (RFC 9113 §5.2, §6.9, §8.1).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
 use super::engine::Engine;
-use super::frame::{self, END_STREAM};
+use super::frame::{self, END_STREAM, INTERNAL_ERROR, NO_ERROR};
+use super::inbox::Broken;
 use super::response_head;
-use super::stream::{Slot, Stream, Work};
+use super::stream::{Stream, Work};
+use super::wakes::Wakes;
 use crate::application::Application;
 use crate::exchange::ResponseBody;
-use crate::h2_frames::{INTERNAL_ERROR, NO_ERROR};
 use crate::tally::count;
-
-/// Slots that are kept for later.
-const MOST_SLOTS: usize = 32;
 
 /// What a body has next.
 enum Next<D> {
@@ -33,9 +33,15 @@ where
 {
     /// Goes on with a stream that was woken, or may send again.
     pub(super) fn look_at(&mut self, id: u32) {
-        let Some(mut stream) = self.streams.remove(&id) else { return };
+        if let Some(stream) = self.streams.remove(&id) {
+            self.go_on(id, stream);
+        }
+    }
+
+    /// Serves a stream, and keeps it until it is at its end.
+    pub(super) fn go_on(&mut self, id: u32, mut stream: Stream<S>) {
         if self.serve(id, &mut stream) {
-            self.close(id, &stream, !stream.has_ended);
+            self.close(id, &stream, Broken::Gone, !stream.has_ended);
         } else {
             self.streams.insert(id, stream);
         }
@@ -54,7 +60,7 @@ where
 
     /// Does for a stream what can be done now. Whether it is at its end. A panic of the application where none is expected (in
     /// what a body says of its size) costs its stream, and no other.
-    pub(super) fn serve(&mut self, id: u32, stream: &mut Stream<S>) -> bool {
+    fn serve(&mut self, id: u32, stream: &mut Stream<S>) -> bool {
         let served = catch_unwind(AssertUnwindSafe(|| self.serve_or_panic(id, stream)));
         served.unwrap_or_else(|_| {
             count(self.shared.context.tally.panics());
@@ -72,12 +78,8 @@ where
                 Poll::Ready(Ok(response)) => response,
                 Poll::Pending => return false,
             };
-            let Work::Answering(mut slot) = std::mem::replace(&mut stream.work, Work::Sent) else {
-                return true;
-            };
-            slot.set(None);
-            if self.answers.len() < MOST_SLOTS {
-                self.answers.push(slot);
+            if let Work::Answering(slot) = std::mem::replace(&mut stream.work, Work::Sent) {
+                self.answers.empty(slot);
             }
             self.respond(id, stream, response);
         }
@@ -126,9 +128,7 @@ where
             response_head::write(&parts, length, encoder, clock, out);
         });
         if !is_whole {
-            let mut slot: Slot<_> = self.bodies.pop().unwrap_or_else(|| Box::pin(None));
-            slot.set(Some(body));
-            stream.work = Work::Sending { body: slot, data: None };
+            stream.work = Work::Sending { body: self.bodies.fill(body), data: None };
         }
     }
 
@@ -175,9 +175,8 @@ where
             let room = stream.send_window.min(self.send_window);
             if room <= 0 || self.out.len() >= self.room {
                 // A stream whose own window is shut waits for the peer to open it.
-                if stream.send_window > 0 && !stream.is_queued {
-                    stream.is_queued = true;
-                    self.queue.push_back(id);
+                if stream.send_window > 0 {
+                    stream.join(id, &mut self.queue);
                 }
                 return Sent::Some;
             }
@@ -202,11 +201,8 @@ where
     }
 
     fn sent_all(&mut self, stream: &mut Stream<S>) -> Sent {
-        if let Work::Sending { mut body, .. } = std::mem::replace(&mut stream.work, Work::Sent) {
-            body.set(None);
-            if self.bodies.len() < MOST_SLOTS {
-                self.bodies.push(body);
-            }
+        if let Work::Sending { body, .. } = std::mem::replace(&mut stream.work, Work::Sent) {
+            self.bodies.empty(body);
         }
         Sent::All
     }
@@ -221,11 +217,11 @@ enum Sent {
 
 /// Polls something of a stream. Most of it is ready at once, and needs no waker.
 fn poll<T, R>(
-    wakes: &std::sync::Arc<super::wakes::Wakes>,
+    wakes: &Arc<Wakes>,
     id: u32,
     waker: &mut Option<Waker>,
-    mut it: std::pin::Pin<&mut T>,
-    mut poll: impl FnMut(std::pin::Pin<&mut T>, &mut Context<'_>) -> Poll<R>,
+    mut it: Pin<&mut T>,
+    mut poll: impl FnMut(Pin<&mut T>, &mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
     if waker.is_none() {
         let ready = poll(it.as_mut(), &mut Context::from_waker(Waker::noop()));
@@ -238,12 +234,12 @@ fn poll<T, R>(
 }
 
 /// What a body has next; empty pieces are left out.
-fn next<B: HttpBody>(mut body: std::pin::Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Next<B::Data>> {
+fn next<B: HttpBody>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Next<B::Data>> {
     loop {
         if body.is_end_stream() {
             return Poll::Ready(Next::End);
         }
-        return Poll::Ready(match std::task::ready!(body.as_mut().poll_frame(cx)) {
+        return Poll::Ready(match ready!(body.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if !data.has_remaining() => continue,
                 Ok(data) => Next::Data(data),

@@ -1,5 +1,6 @@
 //! One stream: its request's way in, its response's way out, its windows (RFC 9113 §5.1, §6.9).
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,38 @@ use crate::exchange::{Answering, Data, ResponseBody};
 
 /// Memory for something that is polled in place, which several use one after the other.
 pub(super) type Slot<T> = Pin<Box<Option<T>>>;
+
+/// Slots that nobody uses.
+pub(super) struct Slots<T>(Vec<Slot<T>>);
+
+impl<T> Slots<T> {
+    /// So many are kept.
+    const MOST: usize = 32;
+
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A slot that holds `it`.
+    pub(super) fn fill(&mut self, it: T) -> Slot<T> {
+        let mut slot = self.0.pop().unwrap_or_else(|| Box::pin(None));
+        slot.set(Some(it));
+        slot
+    }
+
+    /// Drops what a slot holds, and keeps the slot.
+    pub(super) fn empty(&mut self, mut slot: Slot<T>) {
+        slot.set(None);
+        if self.0.len() < Self::MOST {
+            self.0.push(slot);
+        }
+    }
+
+    /// Keeps one alone.
+    pub(super) fn save_memory(&mut self) {
+        self.0.truncate(1);
+    }
+}
 
 /// A stream's window for the peer.
 pub(super) const STREAM_WINDOW: u32 = 256 * 1024;
@@ -56,7 +89,36 @@ where
             self.returned = 0;
         }
     }
+
+    /// Lets it send in its turn.
+    pub(super) fn join(&mut self, id: u32, queue: &mut VecDeque<u32>) {
+        if !self.is_queued {
+            self.is_queued = true;
+            queue.push_back(id);
+        }
+    }
+
+    /// The peer has changed the window: goes on with what there is to send.
+    pub(super) fn open_window(
+        &mut self,
+        id: u32,
+        change: i64,
+        queue: &mut VecDeque<u32>,
+    ) -> Result<(), Overflow> {
+        self.send_window += change;
+        if self.send_window > MOST_WINDOW {
+            return Err(Overflow);
+        }
+        if matches!(self.work, Work::Sending { .. }) {
+            self.join(id, queue);
+        }
+        Ok(())
+    }
 }
+
+/// A window beyond its most (§6.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overflow;
 
 /// How far the answer is.
 pub(super) enum Work<S>
