@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     Target,
     /// A line of the head does not end in CR LF (RFC 9112 §2.2).
     LineEnd,
+    /// The preface of HTTP/2 where it is not spoken, or not at the connection's beginning (RFC 9113 §3.4).
+    Preface,
     /// More than one field says where the message ends (RFC 9112 §6.1, §6.3).
     Framing,
     /// A transfer coding other than `chunked` (RFC 9112 §6.1).
@@ -53,6 +55,7 @@ impl Refusal {
             | Self::Target
             | Self::FieldValue
             | Self::LineEnd
+            | Self::Preface
             | Self::Framing
             | Self::PlainOnTls => StatusCode::BAD_REQUEST,
             Self::Method | Self::Connect | Self::Coding => StatusCode::NOT_IMPLEMENTED,
@@ -71,6 +74,7 @@ impl Refusal {
             Self::Host => "400 Bad Request: the Host field is missing, repeated or not a host\n",
             Self::Target => "400 Bad Request: the request target is malformed or does not fit the method\n",
             Self::LineEnd => "400 Bad Request: a line does not end in CR LF\n",
+            Self::Preface => "400 Bad Request: HTTP/2 has to begin with the connection\n",
             Self::Framing => "400 Bad Request: it is not clear where the message ends\n",
             Self::Coding => "501 Not Implemented: unknown transfer coding\n",
             Self::FieldValue => "400 Bad Request: a field's value begins or ends with a space\n",

@@ -270,6 +270,7 @@ impl Drop for RequestBody {
 /// before all is sent. So, as with a lingering close, the rest is thrown away for a while.
 fn let_go(mut body: Incoming, longest: Duration) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    body.ask_no_more();
     runtime.spawn(async move {
         let end = tokio::time::Instant::now() + longest;
         loop {

@@ -60,11 +60,12 @@ where
     };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     if let End::Rests = end {
-        let before = match driver.engine.take()? {
+        let mut before = match driver.engine.take()? {
             Engine::None(bodiless) => bodiless.into_parts().1,
             Engine::Http(engine) => engine.into_parts().read_buf,
             Engine::Upgradeable(engine) => engine.into_parts()?.read_buf,
         };
+        request_head::skip_empty_lines(&mut before);
         let since = shared.link().phase().1;
         let (transport, admission) = shared.take_out()?;
         return Some(Rest { transport, before, since, admission });
@@ -117,6 +118,8 @@ enum End {
 enum Failure {
     /// A head that it has refused.
     Head,
+    /// It says nothing to another protocol's preface.
+    Preface,
     Other,
 }
 
@@ -168,6 +171,7 @@ where
                 // The handler's answer to its broken body is the last one.
                 Some(Fault::Flaw(Flaw::Body)) => Poll::Ready(End::Engine(Ok(()))),
                 _ if link.is_cut() => Poll::Ready(End::Cut),
+                _ if result == Err(Failure::Preface) => Poll::Ready(End::Refused(Refusal::Preface)),
                 _ => Poll::Ready(End::Engine(result)),
             };
         }
@@ -222,7 +226,11 @@ where
             Some(Engine::Upgradeable(engine)) => ready!(Pin::new(engine).poll(cx)),
             Some(Engine::None(_)) | None => return Poll::Ready(Err(Failure::Other)),
         };
-        Poll::Ready(result.map_err(|error| if error.is_parse() { Failure::Head } else { Failure::Other }))
+        Poll::Ready(result.map_err(|error| match error {
+            _ if error.is_parse_version_h2() => Failure::Preface,
+            _ if error.is_parse() => Failure::Head,
+            _ => Failure::Other,
+        }))
     }
 
     /// From here on, until the connection rests, the engine answers.
@@ -330,8 +338,8 @@ async fn finish(shared: &Arc<Shared>, end: End) {
             count(tally.refused());
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
-        End::Engine(Err(Failure::Other)) if shared.link().close_delimited => Manner::Reset,
-        End::Engine(Err(Failure::Other)) => Manner::AtOnce,
+        End::Engine(Err(Failure::Other | Failure::Preface)) if shared.link().close_delimited => Manner::Reset,
+        End::Engine(Err(Failure::Other | Failure::Preface)) => Manner::AtOnce,
     };
     close::close(shared, manner).await;
 }

@@ -15,6 +15,17 @@ pub(crate) enum Incoming {
     Http2(Content),
 }
 
+impl Incoming {
+    /// Reads on without asking for more: a peer that waits for `100 Continue` may keep its content.
+    pub(crate) fn ask_no_more(&self) {
+        match self {
+            // The engine asks as soon as it is read.
+            Self::Http1(_) => {}
+            Self::Http2(content) => content.ask_no_more(),
+        }
+    }
+}
+
 impl http_body::Body for Incoming {
     type Data = Bytes;
     type Error = BoxError;

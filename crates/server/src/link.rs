@@ -58,6 +58,16 @@ pub(crate) enum Fault {
     Frames(Goodbye),
 }
 
+/// How much of a request line was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestLine {
+    /// At most its method.
+    Method,
+    /// So many bytes from the space before its target on.
+    Target(usize),
+    Whole,
+}
+
 /// How the engine's reads and writes are treated.
 enum Mode {
     Http1,
@@ -89,9 +99,8 @@ pub(crate) struct Link {
     engine_waits: bool,
     /// Whether the engine has a part of an answer left that could not be written.
     pub(crate) engine_holds: bool,
-    /// Bytes of the request line so far; `None` once its end was seen.
-    line: Option<usize>,
-    max_line: usize,
+    line: RequestLine,
+    max_target: usize,
     /// The last three bytes read: whether they ended a head, as far as can be told from them.
     last: [u8; 3],
     framing: Framing,
@@ -151,9 +160,9 @@ impl Link {
             blocked: None,
             engine_waits: false,
             engine_holds: false,
-            line: Some(0),
-            // Method, two spaces, version and line end; the exact check of the target comes after parsing.
-            max_line: max_target.saturating_add(64),
+            line: RequestLine::Method,
+            // Two spaces, the version and the line end; the exact check of the target comes after parsing.
+            max_target: max_target.saturating_add(64),
             last: *b"\n\r\n",
             framing: Framing::default(),
             flaw: None,
@@ -266,7 +275,7 @@ impl Link {
     /// Bytes after a request's head are the beginning of the next one.
     fn await_request(&mut self, nothing_read: bool) {
         self.since = self.now();
-        self.line = Some(0);
+        self.line = RequestLine::Method;
         self.phase = if nothing_read { Phase::Idle } else { Phase::Head };
     }
 
@@ -387,17 +396,27 @@ impl Link {
             [] => self.last,
         };
         if self.phase == Phase::Idle {
+            if are_empty_lines(bytes) {
+                return;
+            }
             self.await_request(false);
         }
-        if self.phase == Phase::Head
-            && let Some(line) = self.line
-        {
+        if self.phase == Phase::Head && self.line != RequestLine::Whole {
             let end = bytes.iter().position(|byte| *byte == b'\n');
-            let line = line + end.unwrap_or(bytes.len());
-            if line > self.max_line {
+            let line = &bytes[..end.unwrap_or(bytes.len())];
+            let length = match self.line {
+                RequestLine::Target(before) => before + line.len(),
+                // A method of any length is one that is not known (RFC 9112 §3): that is for the rules to say.
+                _ => line.iter().position(|byte| *byte == b' ').map_or(0, |space| line.len() - space),
+            };
+            if length > self.max_target {
                 self.fault = Some(Fault::TargetTooLong);
             }
-            self.line = end.is_none().then_some(line);
+            self.line = match (end, length) {
+                (Some(_), _) => RequestLine::Whole,
+                (None, 0) => RequestLine::Method,
+                (None, _) => RequestLine::Target(length),
+            };
         }
     }
 
@@ -444,6 +463,11 @@ impl Link {
             _ => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
+}
+
+/// Whether no request begins here: empty lines may stand before it (RFC 9112 §2.2).
+fn are_empty_lines(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\n") && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 fn time(known: &mut Option<Instant>, in_turn: bool) -> Instant {

@@ -54,7 +54,10 @@ pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: Asked) -> Resul
         }
         _ => {}
     }
-    let Some(length) = length(headers)? else { return Ok(Extent::Whole) };
+    let Some(length) = length(headers)? else {
+        // The engines tell the peer what the body says of itself.
+        return Ok(exact.map_or(Extent::Whole, Extent::Sized));
+    };
     if hint.lower() > length || hint.upper().is_some_and(|upper| upper < length) {
         return Err("Content-Length is not the length of the body");
     }

@@ -134,6 +134,7 @@ where
     /// Takes the next request, or says what comes instead.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Next>>> {
         loop {
+            request_head::skip_empty_lines(&mut self.bytes);
             if !self.bytes.is_empty() {
                 let fields = std::mem::take(&mut self.fields);
                 match request_head::take(&mut self.bytes, fields, &self.shared.context.limits) {

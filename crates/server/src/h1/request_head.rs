@@ -63,6 +63,13 @@ pub(super) fn take(bytes: &mut Bytes, mut fields: HeaderMap, limits: &Limits) ->
     Head::Request(request)
 }
 
+/// Drops empty lines, which may stand before a request (RFC 9112 §2.2).
+pub(super) fn skip_empty_lines(bytes: &mut Bytes) {
+    while let [b'\r', b'\n', ..] | [b'\n', ..] = **bytes {
+        bytes.advance(if bytes.starts_with(b"\r") { 2 } else { 1 });
+    }
+}
+
 /// Whether a field frames a body, or concerns more than the request.
 fn is_for_the_engine(name: &HeaderName, value: &[u8]) -> bool {
     match *name {

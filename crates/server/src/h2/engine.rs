@@ -101,8 +101,12 @@ where
     pub(super) last: u32,
     /// Streams that ended, the oldest first, and whether that was the server's will: then the peer may not know yet.
     closed: VecDeque<(u32, bool)>,
+    /// The highest stream that ended and is not in `closed` any more: whether one below it was open is not known.
+    pub(super) forgotten: u32,
     /// Streams that have data to send.
     pub(super) queue: VecDeque<u32>,
+    /// The stream of it that may send a frame; 0: none, since only one that nobody waits beside may send out of turn.
+    pub(super) at_turn: u32,
     pub(super) wakes: Arc<Wakes>,
     woken: Vec<u32>,
     /// Bytes that the peer may send on the connection, and those that it was not told of yet.
@@ -147,7 +151,9 @@ where
             streams: Streams::default(),
             last: 0,
             closed: VecDeque::new(),
+            forgotten: 0,
             queue: VecDeque::new(),
+            at_turn: 0,
             woken: Vec::new(),
             recv_window: i64::from(CONNECTION_WINDOW),
             returned: 0,
@@ -424,8 +430,10 @@ where
     }
 
     pub(super) fn note_closed(&mut self, id: u32, is_ours: bool) {
-        if self.closed.len() == MOST_CLOSED {
-            self.closed.pop_front();
+        if self.closed.len() == MOST_CLOSED
+            && let Some((forgotten, _)) = self.closed.pop_front()
+        {
+            self.forgotten = self.forgotten.max(forgotten);
         }
         self.closed.push_back((id, is_ours));
     }
@@ -483,6 +491,7 @@ where
     S: Application,
 {
     fn drop(&mut self) {
+        self.wakes.end();
         for stream in self.streams.values() {
             if let Some(inbox) = &stream.inbox {
                 inbox.fail(Broken::Gone);

@@ -8,16 +8,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::wakes::Wakes;
 
-/// So many pieces may wait to be read, if they are small: each costs more than its bytes.
-const MOST_CRUMBS: usize = 2_000;
-/// A piece below this length is a small one.
-const CRUMB: usize = 256;
+/// Content below this length is copied, behind what was copied before it: a slice would keep all that was read with it,
+/// and many small pieces would cost more than their bytes.
+const COPIED: usize = 8 * 1024;
+/// So much of it becomes one piece.
+const MOST_COPIED: usize = 16 * 1024;
 
 /// What a connection and the body of one request share.
 pub(super) struct Inbox {
@@ -29,7 +30,8 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct State {
     pieces: VecDeque<Bytes>,
-    crumbs: usize,
+    /// What came after them, in copy.
+    copied: BytesMut,
     trailers: Option<HeaderMap>,
     end: Option<End>,
     /// Bytes that were read since the connection asked.
@@ -46,7 +48,16 @@ struct State {
 impl State {
     /// Bytes that wait to be read.
     fn unread(&self) -> usize {
-        self.pieces.iter().map(Bytes::len).sum()
+        self.pieces.iter().map(Bytes::len).sum::<usize>() + self.copied.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.copied.is_empty()
+    }
+
+    fn take_piece(&mut self) -> Option<Bytes> {
+        let copied = |copied: &mut BytesMut| (!copied.is_empty()).then(|| std::mem::take(copied).freeze());
+        self.pieces.pop_front().or_else(|| copied(&mut self.copied))
     }
 
     fn note_taken(&mut self, bytes: usize) {
@@ -102,20 +113,24 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a piece.
-    pub(super) fn push(&self, piece: Bytes) -> Pushed {
+    /// Takes in a piece. Whether anybody reads.
+    pub(super) fn push(&self, piece: BytesMut) -> bool {
         let mut state = self.state();
-        if state.is_dropped {
-            return Pushed::Unwanted;
+        if state.is_dropped || piece.is_empty() {
+            return !state.is_dropped;
         }
-        if piece.is_empty() {
-            return Pushed::Kept;
+        let is_small = piece.len() < COPIED;
+        if !state.copied.is_empty() && (!is_small || state.copied.len() + piece.len() > MOST_COPIED) {
+            let copied = std::mem::take(&mut state.copied).freeze();
+            state.pieces.push_back(copied);
         }
-        state.crumbs += usize::from(piece.len() < CRUMB);
-        state.pieces.push_back(piece);
-        let is_fine = state.crumbs <= MOST_CRUMBS;
+        if is_small {
+            state.copied.extend_from_slice(&piece);
+        } else {
+            state.pieces.push_back(piece.freeze());
+        }
         wake(state);
-        if is_fine { Pushed::Kept } else { Pushed::TooManyCrumbs }
+        true
     }
 
     /// The content is at its end.
@@ -152,15 +167,6 @@ impl Inbox {
     }
 }
 
-/// What became of a piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
-    Kept,
-    /// Nobody reads.
-    Unwanted,
-    TooManyCrumbs,
-}
-
 /// Wakes the reader, without the lock.
 fn wake(mut state: MutexGuard<'_, State>) {
     let reader = state.reader.take();
@@ -180,8 +186,7 @@ impl Content {
 
     pub(crate) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let mut state = self.0.state();
-        if let Some(piece) = state.pieces.pop_front() {
-            state.crumbs = state.crumbs.saturating_sub(usize::from(piece.len() < CRUMB));
+        if let Some(piece) = state.take_piece() {
             state.note_taken(piece.len());
             state.missing = state.missing.map(|missing| missing.saturating_sub(piece.len() as u64));
             drop(state);
@@ -205,9 +210,14 @@ impl Content {
         }
     }
 
+    /// No read asks for `100 Continue` any more.
+    pub(crate) fn ask_no_more(&self) {
+        self.0.state().expects = false;
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         let state = self.0.state();
-        matches!(state.end, Some(End::Whole)) && state.pieces.is_empty() && state.trailers.is_none()
+        matches!(state.end, Some(End::Whole)) && state.is_empty() && state.trailers.is_none()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -227,7 +237,7 @@ impl Drop for Content {
         let unread = state.unread();
         state.note_taken(unread);
         state.pieces.clear();
-        state.crumbs = 0;
+        state.copied = BytesMut::new();
         drop(state);
         self.0.wakes.wake(self.0.stream);
     }

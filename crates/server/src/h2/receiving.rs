@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum_core::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::EXPECT;
 
 use super::engine::{Block, Engine};
@@ -11,15 +11,13 @@ use super::frame::{
     self, COMPRESSION_ERROR, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, Head, PROTOCOL_ERROR,
     REFUSED_STREAM, STREAM_CLOSED,
 };
-use super::inbox::{Broken, Content, Inbox, Pushed};
+use super::inbox::{Broken, Content, Inbox};
 use super::request_head::{Fields, Malformed};
 use super::stream::{STREAM_WINDOW, Stream, Work};
 use crate::application::Application;
 use crate::h2_frames::Goodbye;
 use crate::incoming::Incoming;
 
-/// Content below this length is copied: a slice would keep all that was read with it.
-const COPIED: u32 = 4 * 1024;
 /// Frames in a row that hold padding alone.
 const MOST_HOLLOW: u32 = 200;
 /// Octets of a header block, as it is sent, in relation to the most that it may stand for.
@@ -77,14 +75,8 @@ where
             };
         }
         self.hollow = 0;
-        let piece = match content < COPIED {
-            true => Bytes::copy_from_slice(&payload),
-            false => payload.freeze(),
-        };
-        match stream.inbox.as_ref().map(|inbox| inbox.push(piece)) {
-            Some(Pushed::Kept) => {}
-            Some(Pushed::Unwanted) | None => self.returned += content,
-            Some(Pushed::TooManyCrumbs) => return Err(Goodbye::calm("too much content in small frames")),
+        if !stream.inbox.as_ref().is_some_and(|inbox| inbox.push(payload)) {
+            self.returned += content;
         }
         if head.has(END_STREAM) {
             self.end_request(id, None);
@@ -157,7 +149,7 @@ where
             } else {
                 self.take_trailers(id, ends_stream, fields);
             }
-        } else if self.was_open(id) {
+        } else if id <= self.forgotten || self.was_open(id) {
             self.refuse_closed(id);
         } else {
             // §5.1.1: it was left out, and is closed since.

@@ -53,7 +53,9 @@ where
             let Some(id) = self.queue.pop_front() else { return };
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.is_queued = false;
+                self.at_turn = id;
                 self.look_at(id);
+                self.at_turn = 0;
             }
         }
     }
@@ -173,7 +175,9 @@ where
                 continue;
             };
             let room = stream.send_window.min(self.send_window);
-            if room <= 0 || self.out.len() >= self.room {
+            // One frame for each that waits, in turn: who is woken in between waits as well.
+            let others_wait = !self.queue.is_empty() && self.at_turn != id;
+            if room <= 0 || self.out.len() >= self.room || others_wait {
                 // A stream whose own window is shut waits for the peer to open it.
                 if stream.send_window > 0 {
                     stream.join(id, &mut self.queue);
@@ -191,6 +195,7 @@ where
             }
             stream.send_window -= length as i64;
             self.send_window -= length as i64;
+            self.at_turn = 0;
             if length == remaining {
                 *data = None;
             }

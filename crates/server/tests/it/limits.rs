@@ -78,6 +78,28 @@ mod head_timeout {
     }
 
     #[test]
+    fn an_empty_line_is_not_the_beginning_of_a_request() {
+        for park_after in [None, Some(Duration::ZERO)] {
+            let limits =
+                Limits::default().head_timeout(SHORT / 3).keep_alive_idle(SHORT).park_after(park_after);
+            let site = Site::limited(limits);
+            for over in BOTH {
+                for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+                    let (reply, mut client) = ask(&site, over, request);
+                    assert_ne!(reply.status, 400);
+                    // RFC 9112 §2.2: some clients send one behind a request.
+                    client.send("\r\n");
+                    assert!(
+                        client.is_closed(),
+                        "{over:?} {request:?} {park_after:?}: not idle, as if nothing came"
+                    );
+                }
+            }
+            assert_eq!(site.running().counts().timeouts, 0);
+        }
+    }
+
+    #[test]
     fn a_peer_that_sends_a_byte_now_and_then_gains_no_time() {
         let site = Site::limited(Limits::default().head_timeout(SHORT));
         let mut client = Client::plain(&site);

@@ -314,6 +314,49 @@ fn a_body_that_panics_over_its_size_costs_its_stream_alone() {
     }
 }
 
+/// A body that says that it has ten bytes, and has others.
+struct Liar(Option<&'static str>);
+
+impl http_body::Body for Liar {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(10)
+    }
+}
+
+#[test]
+fn a_body_of_another_length_than_it_said_is_visibly_broken() {
+    let site = site(|path, _| match path {
+        "/" => plain("Hello, World!"),
+        "/few" => Response::new(Body::new(Liar(Some("part")))),
+        "/none" => Response::new(Body::new(Liar(None))),
+        _ => Response::new(Body::new(Liar(Some("part and too much")))),
+    });
+    for over in BOTH {
+        for path in ["/few", "/none", "/many"] {
+            let mut client = Client::connect(&site, over);
+            client.send(get(path));
+            let answer = client.rest().unwrap_or_default();
+            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            assert!(answer.is_empty() || answer.contains("content-length: 10"), "{over:?} {path} {answer:?}");
+            assert!(body.len() < 10, "{over:?} {path} {answer:?}");
+            let mut h2 = open_h2(&site, over);
+            h2.send(headers(1, Block::get(path)));
+            assert_eq!(recv_kind(&mut h2, RST_STREAM).stream, 1, "{over:?} {path}");
+            assert!(fetch(&mut h2, 3, "GET", "/").is_whole(200, "Hello, World!"), "{over:?}");
+        }
+    }
+}
+
 /// The request's own failure reaches the handler, and the echo of it the peer.
 #[test]
 fn an_echo_of_a_broken_body_is_broken() {

@@ -39,6 +39,16 @@ fn request_line() -> Vec<Case> {
     ] {
         cases.push(case("9112 §3", name, format!("{line}\r\nHost: a\r\n\r\n"), &[400], Closes));
     }
+    // RFC 9113 §3.4: the preface of HTTP/2 is one at the beginning of a connection only.
+    for (name, before, statuses) in [
+        ("the preface of HTTP/2 after an empty line", "\r\n", &[400][..]),
+        ("the preface of HTTP/2 after a line feed", "\n", &[400]),
+        ("the preface of HTTP/2 after a carriage return", "\r", &[400]),
+        ("the preface of HTTP/2 as a second request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[200, 400]),
+    ] {
+        let bytes = format!("{before}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        cases.push(case("9113 §3.4", name, bytes, statuses, Closes));
+    }
     cases
 }
 

@@ -6,12 +6,14 @@ fn padded(before: &str, after: &str, length: usize) -> String {
     format!("{before}{}{after}", "x".repeat(length - before.len() - after.len()))
 }
 
+fn limit(name: String, bytes: String, status: u16) -> Case {
+    let then: Then = if status == 200 { Stays } else { Closes };
+    case("9110 §2.3", name, bytes, &[status], then)
+}
+
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |name: String, bytes: String, status: u16| {
-        let then: Then = if status == 200 { Stays } else { Closes };
-        cases.push(case("9110 §2.3", name, bytes, &[status], then));
-    };
+    let mut add = |name: String, bytes: String, status: u16| cases.push(limit(name, bytes, status));
     for (length, status) in [(8_000, 200), (16_383, 200), (16_384, 200), (16_385, 431), (20_000, 431)] {
         let bytes = padded("GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n", length);
         add(format!("a head of {length} bytes"), bytes, status);
@@ -78,6 +80,14 @@ pub fn cases() -> Vec<Case> {
     };
     add("an extension of 8000 bytes".into(), extension(8_000), 200);
     add("an extension of 20000 bytes".into(), extension(20_000), 400);
+    // RFC 9112 §3: a method longer than any that is known is not known, however its bytes come.
+    for length in [8_000, 8_300, 12_000] {
+        let head = padded("", " / HTTP/1.1\r\nHost: a\r\n\r\n", length);
+        let second = format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{head}");
+        cases.push(limit(format!("a method in a head of {length} bytes"), head, 501));
+        let name = format!("a method in a second head of {length} bytes");
+        cases.push(case("9112 §3", name, second, &[200, 501], Closes));
+    }
     cases
 }
 

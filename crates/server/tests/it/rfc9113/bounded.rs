@@ -180,16 +180,20 @@ fn the_largest_table_that_can_be_asked_for() {
     });
 }
 
-/// Content in frames of one byte, which nobody reads: a byte in a window may cost much more in memory.
+/// Content in frames of one byte, which nobody reads: a byte in a window must not cost much more in memory.
 #[test]
 fn content_in_crumbs() {
     let site = site(Limits::default());
     under_attack("DATA of one byte each", &site, || {
         let mut client = peer::open(&site, Over::Plain);
         client.send(open_headers(1, Block::post("/hold")));
-        // As many as the stream's window lets through.
+        // As many as the stream's window lets through, and one more.
         flood(&mut client, (0..256).map(|_| data(1, b"x").repeat(1024)));
-        assert_eq!(end_of(&mut client), "GOAWAY ENHANCE_YOUR_CALM");
+        client.send(ping(0, b"and now?"));
+        let pong = recv_kind(&mut client, PING);
+        assert_eq!((pong.flags, &pong.payload[..]), (ACK, &b"and now?"[..]), "within the window");
+        client.send(data(1, b"x"));
+        assert_eq!(peer::name_of(reset_code(&recv_kind(&mut client, RST_STREAM))), "FLOW_CONTROL_ERROR");
     });
 }
 

@@ -1,7 +1,13 @@
 //! Answers keep to the client's windows and frame size, byte for byte (RFC 9113 §5.2, §6.9, §4.2).
 
+use std::task::Poll;
+
+use axum::body::Body;
+use axum::routing::get;
+use narae_server::Limits;
+
 use crate::client::{BOTH, Client};
-use crate::site::Site;
+use crate::site::{Site, routes};
 
 use super::block::Block;
 use super::frames::*;
@@ -87,6 +93,47 @@ fn the_connections_window_is_shared() {
         assert!(data_now(&mut client).is_empty(), "{over:?}");
         client.send(window(0, 1));
         assert_eq!(recv_kind(&mut client, DATA).payload.len(), 1, "{over:?}");
+    }
+}
+
+/// A stream that is woken in each turn, by itself, and has something to send in each.
+fn restless() -> Body {
+    let mut first = true;
+    Body::from_stream(futures_util::stream::poll_fn(move |cx| {
+        cx.waker().wake_by_ref();
+        match std::mem::take(&mut first) {
+            true => Poll::Pending,
+            false => Poll::Ready(Some(Ok::<_, std::io::Error>(vec![7_u8; MAX_FRAME]))),
+        }
+    }))
+}
+
+#[test]
+fn streams_that_wait_for_the_connections_window_get_a_frame_each() {
+    let router = routes().route("/restless", get(|| async { restless() }));
+    let site = Site::with(router, Limits::default());
+    for over in BOTH {
+        let mut client = ask(&site, over, 0x7fff_ffff, "/restless");
+        // The connection's window is the stream's.
+        let mut got = 0;
+        while got < 65_535 {
+            got += recv_kind(&mut client, DATA).payload.len();
+        }
+        for stream in [3, 5] {
+            client.send(headers(stream, Block::get("/big")));
+            assert_eq!(recv_kind(&mut client, HEADERS).stream, stream);
+        }
+        let mut shares = [0; 3];
+        for _ in 0..30 {
+            client.send(window(0, 1000));
+            let mut got = 0;
+            while got < 1000 {
+                let frame = recv_kind(&mut client, DATA);
+                got += frame.payload.len();
+                shares[frame.stream as usize / 2] += frame.payload.len();
+            }
+        }
+        assert!(shares.iter().all(|share| *share >= 9_000), "{shares:?}, {over:?}");
     }
 }
 

@@ -59,7 +59,7 @@ const CODES: [&str; 14] = [
     "HTTP_1_1_REQUIRED",
 ];
 
-fn name_of(code: u32) -> String {
+pub fn name_of(code: u32) -> String {
     CODES.get(code as usize).map_or_else(|| format!("{code:#x}"), |name| (*name).to_owned())
 }
 

@@ -197,6 +197,24 @@ mod s5_1_stream_states {
         check(&half_closed());
     }
 
+    /// Trailers may have crossed an early answer, and many ends after it.
+    #[test]
+    fn a_head_on_a_stream_that_ended_long_ago_ends_no_other() {
+        let site = Site::new();
+        for over in BOTH {
+            let mut client = peer::open(&site, over);
+            for stream in (1..1300).step_by(2) {
+                client.send([headers(stream, Block::request("HEAD", "/"))].concat());
+                assert_eq!(recv_kind(&mut client, HEADERS).stream, stream);
+            }
+            client.send(headers(1, Block::of(&[("x-sum", "1")])));
+            let reset = recv_kind(&mut client, RST_STREAM);
+            assert_eq!((reset.stream, &*peer::name_of(reset_code(&reset))), (1, "STREAM_CLOSED"), "{over:?}");
+            client.send(headers(1301, Block::get("/")));
+            assert_eq!(recv_kind(&mut client, HEADERS).stream, 1301);
+        }
+    }
+
     #[test]
     fn a_closed_stream_stays_closed() {
         check(&closed());

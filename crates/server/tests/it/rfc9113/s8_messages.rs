@@ -29,6 +29,14 @@ fn s8_1() -> Vec<Case> {
             "1: 100",
         ),
         case(
+            "a request that waits to be told to go on, and is too large",
+            &[open_headers(
+                1,
+                Block::post("/echo").field("expect", "100-continue").field("content-length", "99999999"),
+            )],
+            "1: 413",
+        ),
+        case(
             "a request whose end is an empty frame",
             &[open_headers(1, Block::post("/echo")), data(1, b"a"), last_data(1, b"")],
             "1: 200",
