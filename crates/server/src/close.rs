@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -53,15 +53,15 @@ async fn part(shared: &Arc<Shared>, manner: Manner) {
             // On the stack of one poll, not in the task: lingering connections are many at bad times.
             let mut scratch = [0; 8 * 1024];
             let mut link = shared.link();
+            let mut has_read = false;
             loop {
-                match ready!(link.poll_discard(cx, &mut scratch)) {
-                    Ok(0) | Err(_) => return std::task::Poll::Ready(false),
-                    Ok(_) => {
-                        if tokio::task::coop::has_budget_remaining() {
-                            continue;
-                        }
-                        return std::task::Poll::Ready(true);
-                    }
+                match link.poll_discard(cx, &mut scratch) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                    Poll::Ready(Ok(_)) if tokio::task::coop::has_budget_remaining() => has_read = true,
+                    Poll::Ready(Ok(_)) => return Poll::Ready(true),
+                    // Silence begins anew, however little has come.
+                    Poll::Pending if has_read => return Poll::Ready(true),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
         });

@@ -191,6 +191,30 @@ fn a_head_that_comes_too_slowly_is_408_also_while_it_comes() {
     }
 }
 
+/// A client behind a slow line takes longer for its rest than a silent one is waited for.
+#[test]
+fn a_slow_rest_is_read_to_its_end() {
+    let site = Site::new();
+    std::thread::scope(|scope| {
+        for over in BOTH {
+            let site = &site;
+            scope.spawn(move || {
+                let mut client = Client::connect(site, over);
+                client.send("BREW / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(6500) {
+                    client.send("1\r\nx\r\n");
+                    // tidy: sleep ok: a slow peer is the case itself
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                client.send("0\r\n\r\n");
+                assert_eq!(client.reply().status, 501, "{over:?}");
+                assert!(client.is_closed(), "{over:?}");
+            });
+        }
+    });
+}
+
 mod a_client_that_never_stops {
     use super::*;
 
