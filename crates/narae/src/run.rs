@@ -191,6 +191,8 @@ pub(crate) struct Size {
 /// The application with everything that stands around it, the outermost first: the access log, which sees
 /// what the client sees; the failures.
 fn layered(router: Router, log: Option<&AccessLog>, page: Option<ErrorPage>) -> Logged<Guarded<Router>> {
+    // Its routes are made now, and not for each request.
+    let router = router.with_state(());
     Logged::new(Guarded::new(router, page), log)
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Edge {
     /// The package's name, whatever it is renamed to.
     pub(super) package: String,
     pub(super) line: usize,
+    /// Whether whoever uses this package needs it, on any machine and with any features.
+    pub(super) is_required: bool,
 }
 
 /// What the manifest at the top says about the others.
@@ -67,17 +69,20 @@ impl Manifest {
         })?;
         let table = parsed.get_ref();
         let mut edges = Vec::new();
-        let mut add = |table: &DeTable<'_>| {
+        let mut add = |table: &DeTable<'_>, is_everywhere: bool| {
             for kind in KINDS {
                 for (name, value) in child(table, kind).into_iter().flatten() {
                     let package = package_of(name.get_ref(), value, workspace);
-                    edges.push(Edge { package, line: line_of(text, name.span().start) });
+                    let line = line_of(text, name.span().start);
+                    let optional = value.get_ref().get("optional").and_then(|is| is.get_ref().as_bool());
+                    let is_required = is_everywhere && kind != DEVELOPMENT && optional != Some(true);
+                    edges.push(Edge { package, line, is_required });
                 }
             }
         };
-        add(table);
+        add(table, true);
         for (_, target) in child(table, "target").into_iter().flatten() {
-            target.get_ref().as_table().into_iter().for_each(&mut add);
+            target.get_ref().as_table().into_iter().for_each(|table| add(table, false));
         }
         let name = child(table, "package").and_then(|package| package.get("name"));
         let lints = child(table, "lints").and_then(|lints| lints.get("workspace"));
@@ -117,4 +122,5 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
 }
 
-const KINDS: [&str; 3] = ["dependencies", "build-dependencies", "dev-dependencies"];
+const DEVELOPMENT: &str = "dev-dependencies";
+const KINDS: [&str; 3] = ["dependencies", "build-dependencies", DEVELOPMENT];

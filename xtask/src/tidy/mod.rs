@@ -2,10 +2,11 @@
 //!
 //! In: the path of a workspace. Out: findings, each with its place and what to
 //! do. Reads files, changes nothing. `tree` lists and reads, `floors` judges
-//! manifests, `files` judges names and sources.
+//! manifests, `locks` lock files, `files` names and sources.
 
 mod files;
 mod floors;
+mod locks;
 mod manifest;
 mod source;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub(crate) fn run(top: &Path) -> Result<(), String> {
 /// Applies every rule to `tree`; the findings are in the order of the files.
 fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = floors::check(tree);
+    findings.extend(locks::check(tree));
     findings.extend(files::check(tree));
     findings.sort();
     findings

@@ -28,7 +28,7 @@ impl Tree {
         self.files.keys().map(String::as_str)
     }
 
-    /// The text of a `.rs` file or a `Cargo.toml`.
+    /// The text of a `.rs` file, a `Cargo.toml` or a `Cargo.lock`.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.files.get(path)?.as_deref()
     }
@@ -50,7 +50,7 @@ fn visit(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Option<String
                 visit(&entry.path(), &format!("{path}/"), files)?;
             }
         } else {
-            let is_read = kind.is_file() && (name.ends_with(".rs") || name == "Cargo.toml");
+            let is_read = kind.is_file() && (name.ends_with(".rs") || MANIFESTS.contains(&name.as_str()));
             let text = if is_read {
                 let bytes = std::fs::read(entry.path()).map_err(named)?;
                 Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -63,4 +63,5 @@ fn visit(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Option<String
     Ok(())
 }
 
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
 const LEFT_OUT: [&str; 3] = [".git", "node_modules", "target"];

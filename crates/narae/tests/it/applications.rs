@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::ConnectInfo;
 use narae::prelude::*;
@@ -133,4 +134,21 @@ fn applications_written_for_axum_find_the_peer() {
         address.ip().to_string()
     }
     check(narae::app(|| Router::new().route("/", get(who))), "127.0.0.1");
+}
+
+/// A layer says how often it was put around a route.
+#[test]
+fn routes_are_made_once_and_not_for_each_request() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let counted = tower::layer::layer_fn(|service: axum::routing::Route| {
+        MADE.fetch_add(1, Ordering::Relaxed);
+        service
+    });
+    let site = Site::quiet(narae::app(router().layer(counted)));
+    site.get("/");
+    let made = MADE.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        assert_eq!(site.get("/").body, "hello");
+    }
+    assert_eq!(MADE.load(Ordering::Relaxed), made);
 }

@@ -182,3 +182,31 @@ fn elsewhere_in_such_a_crate_unsafe_is_refused() {
         ],
     );
 }
+
+#[test]
+fn a_lock_file_that_is_older_than_the_crates_is_found() {
+    let lock = |dependencies: &str| {
+        format!(
+            "[[package]]\nname = \"narae-server\"\nversion = \"0.1.0\"\ndependencies = [{dependencies}]\n"
+        )
+    };
+    let crates = "[dependencies]\nhyper = \"1\"\nurl = { version = \"2\", optional = true }\n\
+                  [target.'cfg(windows)'.dependencies]\nwinapi = \"0\"\n[dev-dependencies]\nrcgen = \"0\"";
+    let crates = manifest("narae-server", crates);
+    for (dependencies, other) in [
+        ("\"hyper 1.2.3\"", None),
+        ("\"hyper\", \"url\", \"winapi\"", None),
+        ("\"url\"", Some("hyper")),
+        ("\"hyper\", \"h2\"", Some("h2")),
+    ] {
+        let advice = other.map(|other| {
+            format!(
+                "bench/peers/Cargo.lock:1: locks | narae-server and {other}: run `cargo update --workspace`"
+            )
+        });
+        check_tree(
+            &[("crates/server/Cargo.toml", &crates), ("bench/peers/Cargo.lock", &lock(dependencies))],
+            advice.as_deref().as_slice(),
+        );
+    }
+}

@@ -197,9 +197,8 @@ fn a_slow_rest_is_read_to_its_end() {
     let site = Site::new();
     std::thread::scope(|scope| {
         for over in BOTH {
-            let site = &site;
+            let mut client = Client::connect(&site, over);
             scope.spawn(move || {
-                let mut client = Client::connect(site, over);
                 client.send("BREW / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
                 let began = Instant::now();
                 while began.elapsed() < Duration::from_millis(6500) {
