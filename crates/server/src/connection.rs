@@ -19,7 +19,7 @@ use crate::listen::Local;
 use crate::lot::Lot;
 use crate::seat::{Admission, Endpoint};
 use crate::socket::{Peer, Transport};
-use crate::tally::{Tally, count};
+use crate::tally::Tally;
 use crate::trusted::TrustedProxies;
 
 /// The connection that a request came on. In every request's extensions.
@@ -131,11 +131,6 @@ impl Connection {
     /// The event loop that serves this connection, from 0.
     pub fn thread(&self) -> usize {
         self.0.context.thread
-    }
-
-    /// Counts a handler's panic that a layer caught before the server saw it ([`Counts::panics`](crate::Counts)).
-    pub fn count_panic(&self) {
-        count(self.0.context.tally.panics());
     }
 
     /// A token that tells a long answer (server-sent events, WebSocket) that the server is stopping.

@@ -4,13 +4,15 @@
 //! connection, puts limits on the body, catches panics, and says `Connection: close` where the connection
 //! must end. Knows no routes.
 
+mod data;
+
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum_core::body::Body;
 use bytes::{Buf, Bytes};
@@ -33,6 +35,8 @@ use crate::incoming::Incoming;
 use crate::response::{self, Asked, Extent};
 use crate::rules::admit;
 use crate::tally::{count, count_here};
+
+pub(crate) use self::data::Data;
 
 /// The application as the engine calls it, on one connection.
 pub(crate) struct Exchange<S> {
@@ -114,7 +118,15 @@ where
     }
 
     fn run(&self, request: Request<Body>, ticket: Ticket, waits_for_upgrade: bool) -> Answering<S> {
-        let state = State::Running { future: Oneshot::new(self.service.clone(), request), waits_for_upgrade };
+        let service = self.service.clone();
+        let begun = catch_unwind(AssertUnwindSafe(|| match waits_for_upgrade {
+            true => State::waiting(service, request, true),
+            false => State::begin(service, request),
+        }));
+        let state = begun.unwrap_or_else(|panic| {
+            report_panic(Some(&ticket), &*panic);
+            State::Refused { refusal: Refusal::Handler }
+        });
         Answering { state, ticket: Some(ticket) }
     }
 }
@@ -180,6 +192,10 @@ impl<S> Exchange<S> {
         extensions.insert(told);
     }
 }
+
+/// An extension of responses: a handler has panicked, and a layer has made this of it. The server counts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Panicked;
 
 /// A request in the registry of those in flight; leaves it when dropped.
 struct Ticket {
@@ -250,7 +266,27 @@ pin_project! {
         S: tower::Service<Request<Body>>,
     {
         Refused { refusal: Refusal },
-        Running { #[pin] future: Oneshot<S, Request<Body>>, waits_for_upgrade: bool },
+        Running { #[pin] future: S::Future },
+        // Not ready, or not to be called yet.
+        Waiting { future: Pin<Box<Oneshot<S, Request<Body>>>>, for_upgrade: bool },
+    }
+}
+
+impl<S> State<S>
+where
+    S: Application,
+{
+    /// Calls the service, if it is ready at once, as a router always is.
+    fn begin(mut service: S, request: Request<Body>) -> Self {
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Self::Running { future: service.call(request) },
+            // What is wrong with it, it says again.
+            Poll::Ready(Err(_)) | Poll::Pending => Self::waiting(service, request, false),
+        }
+    }
+
+    fn waiting(service: S, request: Request<Body>, for_upgrade: bool) -> Self {
+        Self::Waiting { future: Box::pin(Oneshot::new(service, request)), for_upgrade }
     }
 }
 
@@ -264,27 +300,16 @@ where
         let this = self.project();
         let outcome = match this.state.project() {
             StateProjection::Refused { refusal } => Err(*refusal),
-            StateProjection::Running { future, waits_for_upgrade } => {
-                if std::mem::take(waits_for_upgrade) {
+            StateProjection::Running { future } => {
+                ready!(poll_service::<S, _>(future, this.ticket.as_ref(), cx))
+            }
+            StateProjection::Waiting { future, for_upgrade } => {
+                if std::mem::take(for_upgrade) {
                     // The driver lets the engine give the socket away, which it must do before the answer.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                let ticket = this.ticket.as_ref();
-                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                    Ok(result) => match ready!(result) {
-                        Ok(response) => Ok(response),
-                        Err(error) => {
-                            let error = error.into();
-                            tracing::error!(%error, request = %Named(ticket), "service failed");
-                            Err(Refusal::Handler)
-                        }
-                    },
-                    Err(panic) => {
-                        report_panic(ticket, &*panic);
-                        Err(Refusal::Handler)
-                    }
-                }
+                ready!(poll_service::<S, _>(future.as_mut(), this.ticket.as_ref(), cx))
             }
         };
         let Some(ticket) = this.ticket.take() else {
@@ -292,6 +317,29 @@ where
             return Poll::Pending;
         };
         Poll::Ready(Ok(finish(outcome, ticket)))
+    }
+}
+
+/// What the service makes of a request. Its error and its panic are the handler's failure.
+fn poll_service<S, F>(
+    future: Pin<&mut F>,
+    ticket: Option<&Ticket>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<S::Response, Refusal>>
+where
+    S: Application,
+    F: Future<Output = Result<S::Response, S::Error>>,
+{
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(result) => Poll::Ready(ready!(result).map_err(|error| {
+            let error = error.into();
+            tracing::error!(%error, request = %Named(ticket), "service failed");
+            Refusal::Handler
+        })),
+        Err(panic) => {
+            report_panic(ticket, &*panic);
+            Poll::Ready(Err(Refusal::Handler))
+        }
     }
 }
 
@@ -327,6 +375,9 @@ fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) ->
             response.map(|text| ResponseBody::text((!asked.is_head).then_some(text), ticket))
         }
     };
+    if response.extensions_mut().remove::<Panicked>().is_some() {
+        count(shared.context.tally.panics());
+    }
     if response.status().is_server_error() {
         count_here(shared.context.tally.server_errors());
     }
@@ -467,12 +518,6 @@ pin_project! {
     }
 }
 
-/// Data of a response: the server's own, or the application's.
-pub(crate) enum Data<D> {
-    Text(Bytes),
-    Application(D),
-}
-
 impl<B> HttpBody for ResponseBody<B>
 where
     B: HttpBody,
@@ -531,36 +576,6 @@ where
         match &self.body {
             Content::Text { text } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Content::Application { body } => body.size_hint(),
-        }
-    }
-}
-
-impl<D: Buf> Buf for Data<D> {
-    fn remaining(&self) -> usize {
-        match self {
-            Self::Text(bytes) => bytes.remaining(),
-            Self::Application(data) => data.remaining(),
-        }
-    }
-
-    fn chunk(&self) -> &[u8] {
-        match self {
-            Self::Text(bytes) => bytes.chunk(),
-            Self::Application(data) => data.chunk(),
-        }
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-        match self {
-            Self::Text(bytes) => bytes.chunks_vectored(slices),
-            Self::Application(data) => data.chunks_vectored(slices),
-        }
-    }
-
-    fn advance(&mut self, count: usize) {
-        match self {
-            Self::Text(bytes) => bytes.advance(count),
-            Self::Application(data) => data.advance(count),
         }
     }
 }

@@ -87,6 +87,7 @@ pub use client::Client;
 pub use connection::{Connection, Protocol, TlsSession};
 pub use drain::{Cut, DrainSettings, Report, Shutdown};
 pub use error::{BoxError, Error, Result};
+pub use exchange::Panicked;
 pub use forwarding::Forwarded;
 pub use handed::{Adopter, Handed};
 pub use in_file::InFile;

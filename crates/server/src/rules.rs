@@ -21,20 +21,48 @@ pub(crate) fn admit<B: Body>(request: &mut Request<B>, limits: &Limits) -> Resul
     }
     check_method(request.method())?;
     check_target(request.method(), uri)?;
-    if request.version() == Version::HTTP_2 {
+    let is_http2 = request.version() == Version::HTTP_2;
+    if is_http2 {
         h2_rules::settle(request)?;
-        check_authority(request)?;
+    }
+    let told = Told::by(request.headers());
+    if is_http2 {
+        check_authority(request.uri(), &told)?;
     } else {
-        check_host(request)?;
+        check_host(request.version(), &told)?;
+    }
+    if told.expects_other {
+        return Err(Refusal::Expectation);
+    }
+    if !is_http2 {
         // Only a body in chunks has a coding: the engine refuses every other.
         if request.body().size_hint().exact().is_none() {
             check_coding(request.headers())?;
         }
+        settle_host(request)?;
     }
-    let mut expectations = request.headers().get_all(EXPECT).iter();
-    match expectations.all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        true => Ok(()),
-        false => Err(Refusal::Expectation),
+    Ok(())
+}
+
+/// What fields say that every request is asked for, found in one pass.
+struct Told<'a> {
+    host: Option<&'a HeaderValue>,
+    has_second_host: bool,
+    /// There is an expectation other than `100-continue` (RFC 9110 §10.1.1).
+    expects_other: bool,
+}
+
+impl<'a> Told<'a> {
+    fn by(headers: &'a HeaderMap) -> Self {
+        let mut told = Self { host: None, has_second_host: false, expects_other: false };
+        for (name, value) in headers {
+            if *name == HOST {
+                told.has_second_host |= told.host.replace(value).is_some();
+            } else if *name == EXPECT {
+                told.expects_other |= !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            }
+        }
+        told
     }
 }
 
@@ -147,13 +175,16 @@ fn check_scheme(uri: &Uri) -> Result<(), Refusal> {
 }
 
 /// RFC 9112 §3.2: exactly one valid `Host` in HTTP/1.1; at most one in HTTP/1.0.
-fn check_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_host(host.as_bytes()) => {}
-        (None, _) if request.version() == Version::HTTP_10 => {}
-        _ => return Err(Refusal::Host),
+fn check_host(version: Version, told: &Told<'_>) -> Result<(), Refusal> {
+    match told.host {
+        Some(host) if !told.has_second_host && is_host(host.as_bytes()) => Ok(()),
+        None if version == Version::HTTP_10 => Ok(()),
+        _ => Err(Refusal::Host),
     }
+}
+
+/// RFC 9112 §3.2.2: the host of an absolute form counts.
+fn settle_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if let Some(authority) = request.uri().authority() {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host)?;
         request.headers_mut().insert(HOST, host);
@@ -162,18 +193,15 @@ fn check_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
 }
 
 /// RFC 9113 §8.3.1: an authority, from `:authority` or `Host`, and both the same where there are both.
-fn check_authority<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    match (authority, hosts.next(), hosts.next()) {
-        (_, Some(_), Some(_)) | (None, None, _) => Err(Refusal::Host),
-        (Some(authority), Some(host), None) if !authority.eq_ignore_ascii_case(host.as_bytes()) => {
-            Err(Refusal::Host)
-        }
-        (Some(authority), ..) if !is_host(authority) => Err(Refusal::Host),
-        (None, Some(host), None) if !is_host(host.as_bytes()) => Err(Refusal::Host),
-        _ => Ok(()),
-    }
+fn check_authority(uri: &Uri, told: &Told<'_>) -> Result<(), Refusal> {
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let host = told.host.map(HeaderValue::as_bytes);
+    let is_right = match (authority, host) {
+        (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host) && is_host(authority),
+        (Some(only), None) | (None, Some(only)) => is_host(only),
+        (None, None) => false,
+    };
+    if is_right && !told.has_second_host { Ok(()) } else { Err(Refusal::Host) }
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2), not empty (§4.2.1). A comma is legal in a name by grammar, but
