@@ -55,6 +55,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(finding(path, 1, "lints", advice));
         }
         findings.extend(roots_that_allow_unsafe(tree, folder, *place, manifest));
+        // Two of them, or none, and `cargo run -- demo` does not know which program is meant.
+        let default_run = (*place == Place::Crate("cli")).then_some("narae");
+        if manifest.default_run.as_deref() != default_run {
+            let advice = "`default-run` is for crates/cli alone, where it is \"narae\"".to_owned();
+            findings.push(finding(path, 1, "default-run", advice));
+        }
     }
     findings
 }

@@ -16,6 +16,8 @@ pub(super) struct Manifest {
     /// Roots named in `[lib]` and `[[bin]]`, relative to the package.
     pub(super) roots: Vec<String>,
     pub(super) inherits_lints: bool,
+    /// The program that `cargo run` means.
+    pub(super) default_run: Option<String>,
 }
 
 /// A dependency, of any kind, for any target.
@@ -85,11 +87,13 @@ impl Manifest {
             target.get_ref().as_table().into_iter().for_each(|table| add(table, false));
         }
         let name = child(table, "package").and_then(|package| package.get("name"));
+        let default_run = child(table, "package").and_then(|package| package.get("default-run"));
         let lints = child(table, "lints").and_then(|lints| lints.get("workspace"));
         Ok(Self {
             name: name.and_then(|name| name.get_ref().as_str()).unwrap_or_default().to_owned(),
             edges,
             roots: roots(table),
+            default_run: default_run.and_then(|name| name.get_ref().as_str()).map(str::to_owned),
             inherits_lints: lints.and_then(|inherits| inherits.get_ref().as_bool()) == Some(true),
         })
     }

@@ -57,7 +57,8 @@ fn a_higher_floor_is_refused_and_a_lower_one_is_not() {
             ("crates/narae/src/lib.rs", "//! n\n#![forbid(unsafe_code)]\n"),
             (
                 "crates/cli/Cargo.toml",
-                &manifest("narae-cli", "[dependencies]\nnarae = \"0\"\nnarae-files = \"0\""),
+                &manifest("narae-cli", "[dependencies]\nnarae = \"0\"\nnarae-files = \"0\"")
+                    .replace("[lints]", "default-run = \"narae\"\n[lints]"),
             ),
             ("crates/cli/src/main.rs", "//! c\n#![forbid(unsafe_code)]\nfn main() {}\n"),
         ],
@@ -209,4 +210,17 @@ fn a_lock_file_that_is_older_than_the_crates_is_found() {
             advice.as_deref().as_slice(),
         );
     }
+}
+
+#[test]
+fn one_program_alone_is_the_one_that_cargo_run_means() {
+    let with =
+        |name: &str, line: &str| format!("[package]\nname = \"{name}\"\n{line}[lints]\nworkspace = true\n");
+    let main = ("crates/cli/src/main.rs", "//! c\n#![forbid(unsafe_code)]\n");
+    let advice = |path: &str| format!("{path}:1: default-run | for crates/cli alone");
+    let cli = "crates/cli/Cargo.toml";
+    check_tree(&[(cli, &with("narae-cli", "default-run = \"narae\"\n")), main], &[]);
+    check_tree(&[(cli, &with("narae-cli", "")), main], &[&advice(cli)]);
+    let load = "bench/load/Cargo.toml";
+    check_tree(&[(load, &with("narae-load", "default-run = \"narae-load\"\n"))], &[&advice(load)]);
 }
