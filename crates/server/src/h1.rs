@@ -118,8 +118,6 @@ enum End {
 enum Failure {
     /// A head that it has refused.
     Head,
-    /// It says nothing to another protocol's preface.
-    Preface,
     Other,
 }
 
@@ -152,7 +150,7 @@ where
         let done = self.poll_engine(cx);
         let mut link = self.shared.link();
         let flushed = link.poll_end_turn(cx);
-        if let Poll::Ready(result) = done {
+        if let Poll::Ready(end) = done {
             // Even a failed write is the end: the engine has nothing more to say. It is dropped without the
             // lock, since an answer inside it takes the lock to leave.
             drop(link);
@@ -171,8 +169,7 @@ where
                 // The handler's answer to its broken body is the last one.
                 Some(Fault::Flaw(Flaw::Body)) => Poll::Ready(End::Engine(Ok(()))),
                 _ if link.is_cut() => Poll::Ready(End::Cut),
-                _ if result == Err(Failure::Preface) => Poll::Ready(End::Refused(Refusal::Preface)),
-                _ => Poll::Ready(End::Engine(result)),
+                _ => Poll::Ready(end),
             };
         }
         if link.is_cut() {
@@ -212,25 +209,28 @@ where
         }
     }
 
-    fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    /// How the engine ends the connection.
+    fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let engine = match &mut self.engine {
             Some(Engine::None(bodiless)) => match ready!(bodiless.poll(cx)) {
-                Ok(Next::Closed) => return Poll::Ready(Ok(())),
+                Ok(Next::Closed) => return Poll::Ready(End::Engine(Ok(()))),
                 Ok(Next::Engine) => self.call_engine(),
-                Err(_) => return Poll::Ready(Err(Failure::Other)),
+                Err(_) => return Poll::Ready(End::Engine(Err(Failure::Other))),
             },
             engine => engine,
         };
         let result = match engine {
             Some(Engine::Http(engine)) => ready!(Pin::new(engine).poll(cx)),
             Some(Engine::Upgradeable(engine)) => ready!(Pin::new(engine).poll(cx)),
-            Some(Engine::None(_)) | None => return Poll::Ready(Err(Failure::Other)),
+            Some(Engine::None(_)) | None => return Poll::Ready(End::Engine(Err(Failure::Other))),
         };
-        Poll::Ready(result.map_err(|error| match error {
-            _ if error.is_parse_version_h2() => Failure::Preface,
-            _ if error.is_parse() => Failure::Head,
-            _ => Failure::Other,
-        }))
+        Poll::Ready(match result {
+            // It says nothing to another protocol's preface.
+            Err(error) if error.is_parse_version_h2() => End::Refused(Refusal::Preface),
+            Err(error) if error.is_parse() => End::Engine(Err(Failure::Head)),
+            Err(_) => End::Engine(Err(Failure::Other)),
+            Ok(()) => End::Engine(Ok(())),
+        })
     }
 
     /// From here on, until the connection rests, the engine answers.
@@ -338,8 +338,8 @@ async fn finish(shared: &Arc<Shared>, end: End) {
             count(tally.refused());
             Manner::ReadToEnd(shared.context.limits.lingering_close)
         }
-        End::Engine(Err(Failure::Other | Failure::Preface)) if shared.link().close_delimited => Manner::Reset,
-        End::Engine(Err(Failure::Other | Failure::Preface)) => Manner::AtOnce,
+        End::Engine(Err(Failure::Other)) if shared.link().close_delimited => Manner::Reset,
+        End::Engine(Err(Failure::Other)) => Manner::AtOnce,
     };
     close::close(shared, manner).await;
 }

@@ -100,7 +100,8 @@ pub(crate) struct Link {
     /// Whether the engine has a part of an answer left that could not be written.
     pub(crate) engine_holds: bool,
     line: RequestLine,
-    max_target: usize,
+    /// So many bytes a request line may have after its method.
+    max_rest: usize,
     /// The last three bytes read: whether they ended a head, as far as can be told from them.
     last: [u8; 3],
     framing: Framing,
@@ -162,7 +163,7 @@ impl Link {
             engine_holds: false,
             line: RequestLine::Method,
             // Two spaces, the version and the line end; the exact check of the target comes after parsing.
-            max_target: max_target.saturating_add(64),
+            max_rest: max_target.saturating_add(64),
             last: *b"\n\r\n",
             framing: Framing::default(),
             flaw: None,
@@ -404,18 +405,18 @@ impl Link {
         if self.phase == Phase::Head && self.line != RequestLine::Whole {
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let line = &bytes[..end.unwrap_or(bytes.len())];
-            let length = match self.line {
+            let rest = match self.line {
                 RequestLine::Target(before) => before + line.len(),
                 // A method of any length is one that is not known (RFC 9112 §3): that is for the rules to say.
                 _ => line.iter().position(|byte| *byte == b' ').map_or(0, |space| line.len() - space),
             };
-            if length > self.max_target {
+            if rest > self.max_rest {
                 self.fault = Some(Fault::TargetTooLong);
             }
-            self.line = match (end, length) {
+            self.line = match (end, rest) {
                 (Some(_), _) => RequestLine::Whole,
                 (None, 0) => RequestLine::Method,
-                (None, _) => RequestLine::Target(length),
+                (None, _) => RequestLine::Target(rest),
             };
         }
     }

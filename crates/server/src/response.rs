@@ -66,39 +66,22 @@ pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: Asked) -> Resul
 
 /// The one length that a head says.
 fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    let (mut lengths, mut has_coding) = (Lengths::default(), false);
-    for (name, value) in headers {
-        if *name == CONTENT_LENGTH {
-            lengths.add(value);
-        }
-        has_coding |= *name == TRANSFER_ENCODING;
-    }
-    match lengths.said {
+    match content_length(headers) {
         None => Ok(None),
-        Some(_) if has_coding => Err("both Content-Length and Transfer-Encoding"),
+        Some(_) if headers.keys().any(|name| *name == TRANSFER_ENCODING) => {
+            Err("both Content-Length and Transfer-Encoding")
+        }
         Some(Some(length)) => Ok(Some(length)),
         Some(None) => Err("Content-Length is no number, or is there twice"),
     }
 }
 
-/// What the fields `Content-Length` of a head say together.
-#[derive(Default)]
-struct Lengths {
-    said: Option<Option<u64>>,
-}
-
-impl Lengths {
-    fn add(&mut self, value: &HeaderValue) {
-        let number = decimal(value.as_bytes());
-        self.said = Some(if self.said.is_none() { number } else { None });
-    }
-}
-
 /// What a head says of its content's length, if it does: the one number, or nothing that can be believed.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<Option<u64>> {
-    let mut lengths = Lengths::default();
-    headers.get_all(CONTENT_LENGTH).iter().for_each(|value| lengths.add(value));
-    lengths.said
+    // Fields are few: to pass over them costs less than to look one up.
+    let mut values = headers.iter().filter(|(name, _)| **name == CONTENT_LENGTH).map(|(_, value)| value);
+    let value = values.next()?;
+    Some(decimal(value.as_bytes()).filter(|_| values.next().is_none()))
 }
 
 /// The number that some digits are (RFC 9110 §8.6), and nothing else.

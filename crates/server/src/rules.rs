@@ -30,18 +30,15 @@ pub(crate) fn admit<B: Body>(request: &mut Request<B>, limits: &Limits) -> Resul
         check_authority(request.uri(), &told)?;
     } else {
         check_host(request.version(), &told)?;
-    }
-    if told.expects_other {
-        return Err(Refusal::Expectation);
-    }
-    if !is_http2 {
         // Only a body in chunks has a coding: the engine refuses every other.
         if request.body().size_hint().exact().is_none() {
             check_coding(request.headers())?;
         }
-        settle_host(request)?;
     }
-    Ok(())
+    if told.expects_other {
+        return Err(Refusal::Expectation);
+    }
+    if is_http2 { Ok(()) } else { settle_host(request) }
 }
 
 /// What fields say that every request is asked for, found in one pass.

@@ -86,14 +86,16 @@ impl Manifest {
         for (_, target) in child(table, "target").into_iter().flatten() {
             target.get_ref().as_table().into_iter().for_each(|table| add(table, false));
         }
-        let name = child(table, "package").and_then(|package| package.get("name"));
-        let default_run = child(table, "package").and_then(|package| package.get("default-run"));
+        let of_package = |key: &str| {
+            let value = child(table, "package")?.get(key)?;
+            value.get_ref().as_str().map(str::to_owned)
+        };
         let lints = child(table, "lints").and_then(|lints| lints.get("workspace"));
         Ok(Self {
-            name: name.and_then(|name| name.get_ref().as_str()).unwrap_or_default().to_owned(),
+            name: of_package("name").unwrap_or_default(),
             edges,
             roots: roots(table),
-            default_run: default_run.and_then(|name| name.get_ref().as_str()).map(str::to_owned),
+            default_run: of_package("default-run"),
             inherits_lints: lints.and_then(|inherits| inherits.get_ref().as_bool()) == Some(true),
         })
     }

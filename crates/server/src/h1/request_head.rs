@@ -65,8 +65,13 @@ pub(super) fn take(bytes: &mut Bytes, mut fields: HeaderMap, limits: &Limits) ->
 
 /// Drops empty lines, which may stand before a request (RFC 9112 §2.2).
 pub(super) fn skip_empty_lines(bytes: &mut Bytes) {
-    while let [b'\r', b'\n', ..] | [b'\n', ..] = **bytes {
-        bytes.advance(if bytes.starts_with(b"\r") { 2 } else { 1 });
+    loop {
+        let length = match **bytes {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n', ..] => 1,
+            _ => return,
+        };
+        bytes.advance(length);
     }
 }
 

@@ -102,7 +102,7 @@ where
     /// Streams that ended, the oldest first, and whether that was the server's will: then the peer may not know yet.
     closed: VecDeque<(u32, bool)>,
     /// The highest stream that ended and is not in `closed` any more: whether one below it was open is not known.
-    pub(super) forgotten: u32,
+    forgotten: u32,
     /// Streams that have data to send.
     pub(super) queue: VecDeque<u32>,
     /// The stream of it that may send a frame; 0: none, since only one that nobody waits beside may send out of turn.
@@ -412,8 +412,8 @@ where
     }
 
     /// Whether a stream was open once, as far as that is remembered.
-    pub(super) fn was_open(&self, id: u32) -> bool {
-        self.closed.iter().any(|(closed, _)| *closed == id)
+    pub(super) fn may_have_been_open(&self, id: u32) -> bool {
+        id <= self.forgotten || self.closed.iter().any(|(closed, _)| *closed == id)
     }
 
     /// Gives back what a stream held of the connection's window, and remembers it. Who still reads a request that is not

@@ -56,8 +56,12 @@ impl State {
     }
 
     fn take_piece(&mut self) -> Option<Bytes> {
-        let copied = |copied: &mut BytesMut| (!copied.is_empty()).then(|| std::mem::take(copied).freeze());
-        self.pieces.pop_front().or_else(|| copied(&mut self.copied))
+        self.pieces.pop_front().or_else(|| self.take_copied())
+    }
+
+    /// What was copied, as a piece.
+    fn take_copied(&mut self) -> Option<Bytes> {
+        (!self.copied.is_empty()).then(|| std::mem::take(&mut self.copied).freeze())
     }
 
     fn note_taken(&mut self, bytes: usize) {
@@ -120,9 +124,9 @@ impl Inbox {
             return !state.is_dropped;
         }
         let is_small = piece.len() < COPIED;
-        if !state.copied.is_empty() && (!is_small || state.copied.len() + piece.len() > MOST_COPIED) {
-            let copied = std::mem::take(&mut state.copied).freeze();
-            state.pieces.push_back(copied);
+        if !is_small || state.copied.len() + piece.len() > MOST_COPIED {
+            let copied = state.take_copied();
+            state.pieces.extend(copied);
         }
         if is_small {
             state.copied.extend_from_slice(&piece);

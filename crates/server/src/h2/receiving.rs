@@ -149,7 +149,7 @@ where
             } else {
                 self.take_trailers(id, ends_stream, fields);
             }
-        } else if id <= self.forgotten || self.was_open(id) {
+        } else if self.may_have_been_open(id) {
             self.refuse_closed(id);
         } else {
             // §5.1.1: it was left out, and is closed since.

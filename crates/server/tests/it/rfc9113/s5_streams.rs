@@ -204,7 +204,7 @@ mod s5_1_stream_states {
         for over in BOTH {
             let mut client = peer::open(&site, over);
             for stream in (1..1300).step_by(2) {
-                client.send([headers(stream, Block::request("HEAD", "/"))].concat());
+                client.send(headers(stream, Block::request("HEAD", "/")));
                 assert_eq!(recv_kind(&mut client, HEADERS).stream, stream);
             }
             client.send(headers(1, Block::of(&[("x-sum", "1")])));

@@ -13,6 +13,10 @@ pub struct Rule {
     pub is_plain_only: bool,
 }
 
+/// What a rule is unless it says otherwise.
+const RULE: Rule =
+    Rule { reason: "", cases: 0, covers: |_| false, may_be_laxer: false, is_plain_only: false };
+
 /// The first rule that covers a case is the one that counts.
 pub const RULES: &[Rule] = &[
     Rule {
@@ -34,159 +38,140 @@ pub const RULES: &[Rule] = &[
                     ],
                 )
         },
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a trailer in an answer to HTTP/1.0 is left out (RFC 9110 §6.5.1); Node's handler throws",
         cases: 1,
         covers: |case| case.name == "HTTP/1.0 /trailers",
         may_be_laxer: true,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "HTTP/1.0 with keep-alive stays where the answer's length is known (RFC 9112 §9.3); Node does \
                  not send the length",
         cases: 4,
         covers: |case| matches!(case.id, 37 | 41 | 57 | 61),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "one Host, valid and not empty (RFC 9112 §3.2, RFC 9110 §4.2.1): 400",
         cases: 3,
         covers: |case| matches!(&*case.name, "empty Host" | "two Hosts" | "requireHostHeader false"),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a method that nobody knows is 501 (RFC 9110 §9.1)",
         cases: 1,
         covers: |case| case.name == "unknown method",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "CONNECT is 501, never a tunnel (RFC 9110 §9.3.6)",
         cases: 2,
         covers: |case| case.name.starts_with("CONNECT"),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "without TLS the preface of HTTP/2 begins HTTP/2, which then finds a wrong frame (RFC 9113 §3.4)",
         cases: 1,
         covers: |case| case.name == "PRI h2 preface",
-        may_be_laxer: false,
         is_plain_only: true,
+        ..RULE
     },
     Rule {
         reason: "a request line without a version, or of another protocol, is 400 (RFC 9112 §2.3, §3)",
         cases: 2,
         covers: |case| matches!(&*case.name, "HTTP/0.9 style" | "RTSP"),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "there is one space between the parts of a request line (RFC 9112 §3)",
         cases: 1,
         covers: |case| case.name == "two spaces before version",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a target has no fragment (RFC 9112 §3.2, §3.2.2)",
         cases: 2,
         covers: |case| matches!(&*case.name, "absolute target" | "fragment in target"),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "quotes, brackets and spaces stand encoded in a target (RFC 3986 §2)",
         cases: 1,
         covers: |case| case.name == "quote/brace in target",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a coding that nothing undoes is 501 (RFC 9112 §6.1)",
         cases: 1,
         covers: |case| case.name == "TE gzip, chunked",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "HTTP/1.0 has no transfer codings: the framing is faulty (RFC 9112 §6.1)",
         cases: 1,
         covers: |case| case.name == "TE on HTTP/1.0",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "trailers beyond the limit break the body, which is 400 here; RFC 6585 §5 leaves the status \
                  open",
         cases: 1,
         covers: |case| case.name == "trailer section 20 KiB",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a head has 16384 bytes with its request line and its end (RFC 6585 §5); Node counts less of \
                  it",
         cases: 1,
         covers: |case| case.name == "one header, value of 16350",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a target has 8192 bytes, and a longer one is 414 (RFC 9110 §15.5.15)",
         cases: 2,
         covers: |case| case.name.starts_with("target of "),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "this server has its default limit, not the one of the case (RFC 6585 §5)",
         cases: 1,
         covers: |case| case.server_options.contains_key("maxHeaderSize"),
         may_be_laxer: true,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "more than 100 fields are 431 (RFC 6585 §5); Node cuts the rest off",
         cases: 6,
         covers: |case| case.count_of_fields().is_some(),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "a failed expectation ends the connection: a body may follow or not (RFC 9110 §10.1.1)",
         cases: 1,
         covers: |case| case.name == "other expectation",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "no handler here takes the socket over: it is an ordinary request (RFC 9110 §7.8)",
         cases: 2,
         covers: |case| matches!(case.id, 222 | 223),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "nobody answers a malformed head in the server's place: 400 (RFC 9112 §3)",
         cases: 1,
         covers: |case| case.group == "clientError",
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
     Rule {
         reason: "there is no lenient parser: folds and control characters are 400 (RFC 9112 §5.2, RFC 9110 \
                  §5.5)",
         cases: 1,
         covers: |case| case.server_options.contains_key("insecureHTTPParser"),
-        may_be_laxer: false,
-        is_plain_only: false,
+        ..RULE
     },
 ];
 
