@@ -243,7 +243,7 @@ impl Drop for RequestBody {
             return;
         }
         let Some(body) = self.incoming.take() else { return };
-        if body.is_end_stream() {
+        if body.is_end_stream() || matches!(body, Incoming::Whole(_)) {
             self.complete();
             return;
         }

@@ -84,7 +84,9 @@ where
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Self::Future {
         let offers_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-        self.accept(request.map(Incoming::Http1), offers_upgrade)
+        let mut answering = None;
+        self.accept(request.map(Incoming::Http1), offers_upgrade, |begun| answering = Some(begun));
+        answering.unwrap_or(Answering { state: State::Refused { refusal: Refusal::Handler }, ticket: None })
     }
 }
 
@@ -92,42 +94,72 @@ impl<S> Exchange<S>
 where
     S: Application,
 {
-    /// Answers a request that may have a body, and offers no other protocol.
-    pub(crate) fn answer_to(&self, request: Request<Incoming>) -> Answering<S> {
-        self.accept(request, false)
+    /// Answers, in `place`, a request that may have a body, and offers no other protocol.
+    pub(crate) fn answer_to(&self, request: Request<Incoming>, mut place: Pin<&mut Option<Answering<S>>>) {
+        self.accept(request, false, |begun| place.set(Some(begun)));
     }
 
-    fn accept(&self, mut request: Request<Incoming>, waits_for_upgrade: bool) -> Answering<S> {
-        let (mut ticket, admitted) = self.enter(&mut request, waits_for_upgrade);
-        if let Err(refusal) = admitted {
-            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
+    /// Answers, in `place`, a request that has no body and offers no other protocol.
+    pub(crate) fn answer(&self, mut request: Request<Body>, mut place: Pin<&mut Option<Answering<S>>>) {
+        let put = |begun| place.set(Some(begun));
+        if let Some(ticket) = self.admitted(&mut request, false, put) {
+            self.describe(&mut request);
+            self.run(request, ticket, false, |begun| place.set(Some(begun)));
         }
-        let (request, body) = self.hand_over(request);
-        ticket.body = body;
-        self.run(request, ticket, waits_for_upgrade)
     }
 
-    /// Answers a request that has no body and offers no other protocol.
-    pub(crate) fn answer(&self, mut request: Request<Body>) -> Answering<S> {
-        let (ticket, admitted) = self.enter(&mut request, false);
-        if let Err(refusal) = admitted {
-            return Answering { state: State::Refused { refusal }, ticket: Some(ticket) };
+    fn accept(
+        &self,
+        mut request: Request<Incoming>,
+        waits_for_upgrade: bool,
+        mut put: impl FnMut(Answering<S>),
+    ) {
+        if let Some(mut ticket) = self.admitted(&mut request, waits_for_upgrade, &mut put) {
+            let (request, body) = self.hand_over(request);
+            ticket.body = body;
+            self.run(request, ticket, waits_for_upgrade, put);
         }
-        self.describe(&mut request);
-        self.run(request, ticket, false)
     }
 
-    fn run(&self, request: Request<Body>, ticket: Ticket, waits_for_upgrade: bool) -> Answering<S> {
+    /// Notes a request, and answers it if a rule refuses it.
+    fn admitted<B: HttpBody>(
+        &self,
+        request: &mut Request<B>,
+        waits_for_upgrade: bool,
+        put: impl FnOnce(Answering<S>),
+    ) -> Option<Ticket> {
+        let (ticket, admitted) = self.enter(request, waits_for_upgrade);
+        match admitted {
+            Ok(()) => Some(ticket),
+            Err(refusal) => {
+                put(Answering { state: State::Refused { refusal }, ticket: Some(ticket) });
+                None
+            }
+        }
+    }
+
+    /// Calls the service. What it begins is large, and is moved into its place once.
+    fn run(
+        &self,
+        request: Request<Body>,
+        ticket: Ticket,
+        waits_for_upgrade: bool,
+        mut put: impl FnMut(Answering<S>),
+    ) {
         let service = self.service.clone();
-        let begun = catch_unwind(AssertUnwindSafe(|| match waits_for_upgrade {
-            true => State::waiting(service, request, true),
-            false => State::begin(service, request),
+        let (mut request, mut ticket) = (Some(request), Some(ticket));
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            let Some(request) = request.take() else { return };
+            let state = match waits_for_upgrade {
+                true => State::waiting(service, request, true),
+                false => State::begin(service, request),
+            };
+            put(Answering { state, ticket: ticket.take() });
         }));
-        let state = begun.unwrap_or_else(|panic| {
-            report_panic(Some(&ticket), &*panic);
-            State::Refused { refusal: Refusal::Handler }
-        });
-        Answering { state, ticket: Some(ticket) }
+        if let Err(panic) = begun {
+            report_panic(ticket.as_ref(), &*panic);
+            put(Answering { state: State::Refused { refusal: Refusal::Handler }, ticket });
+        }
     }
 }
 
@@ -344,29 +376,32 @@ where
 }
 
 /// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.
-fn finish<B: HttpBody>(outcome: Result<Response<B>, Refusal>, ticket: Ticket) -> Response<ResponseBody<B>> {
+fn finish<B: HttpBody>(
+    mut outcome: Result<Response<B>, Refusal>,
+    ticket: Ticket,
+) -> Response<ResponseBody<B>> {
     let asked = ticket.asked;
-    let outcome = outcome.and_then(|mut response| match response::settle(&mut response, asked) {
-        Ok(extent) => Ok((response, extent)),
-        Err(fault) => {
+    let settled = match &mut outcome {
+        Ok(response) => response::settle(response, asked).map_err(|fault| {
             tracing::error!(request = %Named(Some(&ticket)), "a response that cannot be sent: {fault}");
-            Err(Refusal::Handler)
-        }
-    });
+            Refusal::Handler
+        }),
+        Err(refusal) => Err(*refusal),
+    };
     let stage = ticket.stage();
-    let outcome = match (outcome, refusal(stage)) {
+    let settled = match (settled, refusal(stage), &outcome) {
         // A handler that has its own answer to a large body keeps it; a success is its own business.
-        (Ok((response, _)), Some(refusal)) if is_error_of(response.status(), refusal) => Err(refusal),
-        (Err(Refusal::Handler), Some(refusal)) => Err(refusal),
-        (outcome, _) => outcome,
+        (Ok(_), Some(refusal), Ok(response)) if is_error_of(response.status(), refusal) => Err(refusal),
+        (Err(Refusal::Handler), Some(refusal), _) => Err(refusal),
+        (settled, ..) => settled,
     };
     let shared = Arc::clone(&ticket.shared);
-    let mut response = match outcome {
-        Ok((mut response, extent)) => {
+    let mut response = match (outcome, settled) {
+        (Ok(mut response), Ok(extent)) => {
             note_file(&shared, &mut response);
             response.map(|body| ResponseBody::of(body, extent, ticket))
         }
-        Err(refusal) => {
+        (Err(refusal), _) | (Ok(_), Err(refusal)) => {
             let mut response = refusal.response();
             if asked.is_head {
                 let length = HeaderValue::from(response.body().len());

@@ -2,9 +2,9 @@
 //!
 //! One timer serves every limit of time, so that a request costs no timer of its own (`deadline`).
 
-mod bodiless;
 mod request_head;
 mod response_head;
+mod whole;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -32,7 +32,7 @@ use crate::socket::Transport;
 use crate::tally::count;
 use crate::wire::Wire;
 
-use self::bodiless::{Bodiless, Next};
+use self::whole::{Next, Whole};
 
 /// How long the rest of a body that nobody read may take to arrive.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
@@ -54,14 +54,14 @@ where
 {
     let exchange = Exchange::new(service, Arc::clone(&shared));
     let mut driver = Driver {
-        engine: Some(Engine::None(Bodiless::new(exchange, Arc::clone(&shared)))),
+        engine: Some(Engine::None(Whole::new(exchange, Arc::clone(&shared)))),
         timer: DeadlineTimer::default(),
         shared: Arc::clone(&shared),
     };
     let end = poll_fn(|cx| driver.poll(cx)).await;
     if let End::Rests = end {
         let mut before = match driver.engine.take()? {
-            Engine::None(bodiless) => bodiless.into_parts().1,
+            Engine::None(whole) => whole.into_parts().1,
             Engine::Http(engine) => engine.into_parts().read_buf,
             Engine::Upgradeable(engine) => engine.into_parts()?.read_buf,
         };
@@ -126,7 +126,7 @@ where
     S: Application,
 {
     /// None is needed so far.
-    None(Bodiless<S>),
+    None(Whole<S>),
     Http(Connection<TokioIo<Wire>, Exchange<S>>),
     Upgradeable(UpgradeableConnection<TokioIo<Wire>, Exchange<S>>),
 }
@@ -212,7 +212,7 @@ where
     /// How the engine ends the connection.
     fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let engine = match &mut self.engine {
-            Some(Engine::None(bodiless)) => match ready!(bodiless.poll(cx)) {
+            Some(Engine::None(whole)) => match ready!(whole.poll(cx)) {
                 Ok(Next::Closed) => return Poll::Ready(End::Engine(Ok(()))),
                 Ok(Next::Engine) => self.call_engine(),
                 Err(_) => return Poll::Ready(End::Engine(Err(Failure::Other))),
@@ -235,8 +235,8 @@ where
 
     /// From here on, until the connection rests, the engine answers.
     fn call_engine(&mut self) -> &mut Option<Engine<S>> {
-        if let Some(Engine::None(bodiless)) = self.engine.take() {
-            let (exchange, bytes) = bodiless.into_parts();
+        if let Some(Engine::None(whole)) = self.engine.take() {
+            let (exchange, bytes) = whole.into_parts();
             self.shared.link().put_back(bytes);
             let io = TokioIo::new(Wire(Arc::clone(&self.shared)));
             let engine = builder(&self.shared.context.limits).serve_connection(io, exchange);

@@ -12,6 +12,8 @@ use crate::h2::Content;
 /// A request's content, before any limit.
 pub(crate) enum Incoming {
     Http1(hyper::body::Incoming),
+    /// All of it came with its head. Empty once it was read.
+    Whole(Bytes),
     Http2(Content),
 }
 
@@ -20,7 +22,7 @@ impl Incoming {
     pub(crate) fn ask_no_more(&self) {
         match self {
             // The engine asks as soon as it is read.
-            Self::Http1(_) => {}
+            Self::Http1(_) | Self::Whole(_) => {}
             Self::Http2(content) => content.ask_no_more(),
         }
     }
@@ -36,6 +38,8 @@ impl http_body::Body for Incoming {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Http2(content) => content.poll_frame(cx).map_err(Into::into),
         }
     }
@@ -43,6 +47,7 @@ impl http_body::Body for Incoming {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_empty(),
             Self::Http2(content) => content.is_end_stream(),
         }
     }
@@ -50,6 +55,7 @@ impl http_body::Body for Incoming {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Http2(content) => content.size_hint(),
         }
     }

@@ -34,6 +34,9 @@ const GATHER: usize = 16 * 1024;
 /// The same for an answer that nothing waits beside.
 const GATHER_ALONE: usize = 4 * 1024;
 
+/// The last bytes of a head.
+const HEAD_END: [u8; 3] = *b"\n\r\n";
+
 /// What the server waits for on an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -164,7 +167,7 @@ impl Link {
             line: RequestLine::Method,
             // Two spaces, the version and the line end; the exact check of the target comes after parsing.
             max_rest: max_target.saturating_add(64),
-            last: *b"\n\r\n",
+            last: HEAD_END,
             framing: Framing::default(),
             flaw: None,
             answered: None,
@@ -247,7 +250,7 @@ impl Link {
         if !self.requests.is_empty() {
             return false;
         }
-        let at_head_end = matches!(self.last, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
+        let at_head_end = matches!(self.last, HEAD_END | [_, b'\n', b'\n']);
         match body {
             _ if !matches!(self.mode, Mode::Http1) => self.await_request(true),
             BodyStage::Absent => self.await_request(at_head_end),
@@ -373,7 +376,7 @@ impl Link {
         self.out.len() - self.out_sent
     }
 
-    /// Bytes that were read are read once more.
+    /// Bytes that were read, and looked at, are read once more.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
         let mut bytes = BytesMut::from(bytes);
         bytes.unsplit(std::mem::take(&mut self.before));
@@ -442,9 +445,8 @@ impl Link {
             return Poll::Ready(Ok(()));
         }
         let start = buffer.filled().len();
-        ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;
+        ready!(self.poll_fresh(cx, buffer))?;
         let fresh = &buffer.filled()[start..];
-        self.read_closed |= fresh.is_empty();
         let length = fresh.len();
         let good = self.observe(fresh);
         if good < length {
@@ -456,6 +458,42 @@ impl Link {
         }
         // The engine must not see what was refused: its answer would be another.
         Poll::Ready(self.refuse_if_over())
+    }
+
+    /// Reads for whoever takes requests only if they are whole and as they should be, and has everything else
+    /// [looked at](Self::look).
+    pub(crate) fn poll_read_unseen(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.meet_flaw();
+        self.refuse_if_over()?;
+        if self.phase == Phase::Idle {
+            // What was read before is taken, and what comes now may not be looked at.
+            self.last = HEAD_END;
+        }
+        self.poll_fresh(cx, buffer)
+    }
+
+    fn poll_fresh(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buffer.filled().len();
+        ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;
+        self.read_closed |= buffer.filled().len() == start;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks at bytes of which `seen` have been looked at, and leaves in them what may be seen: all before a flaw.
+    pub(crate) fn look(&mut self, bytes: &mut Bytes, seen: usize) {
+        let good = seen + self.observe(bytes.get(seen..).unwrap_or_default());
+        if good < bytes.len() {
+            self.withhold(bytes.split_off(good).into());
+        }
+    }
+
+    /// What was read before the engine was there, and has been looked at.
+    pub(crate) fn take_before(&mut self) -> Bytes {
+        std::mem::take(&mut self.before).freeze()
     }
 
     fn refuse_if_over(&self) -> io::Result<()> {

@@ -50,11 +50,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let head = Head::of(&request);
-        let page = self.page.clone();
-        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(inner) => Guarding { state: State::Running { inner }, head: Some(head), page },
-            Err(panic) => Guarding { state: State::Panicked { panic: Some(panic) }, head: Some(head), page },
-        }
+        // A router does nothing of the application's here: a panic would be the server's to catch.
+        Guarding { inner: self.inner.call(request), head: Some(head), page: self.page.clone() }
     }
 }
 
@@ -96,17 +93,9 @@ pin_project! {
     /// A response under way.
     pub(crate) struct Guarding<F> {
         #[pin]
-        state: State<F>,
+        inner: F,
         head: Option<Head>, // None when ready
         page: Option<ErrorPage>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Running { #[pin] inner: F },
-        Panicked { panic: Option<Box<dyn Any + Send>> },
     }
 }
 
@@ -118,15 +107,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let outcome = match this.state.project() {
-            StateProjection::Panicked { panic } => Err(panic.take()),
-            StateProjection::Running { inner } => match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
-                Ok(result) => {
-                    let Ok(response) = ready!(result);
-                    Ok(response)
-                }
-                Err(panic) => Err(Some(panic)),
-            },
+        let outcome = match catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
+            Ok(result) => {
+                let Ok(response) = ready!(result);
+                Ok(response)
+            }
+            Err(panic) => Err(panic),
         };
         let Some(head) = this.head.take() else {
             // Polled after its end, which no caller may do.
@@ -137,7 +123,7 @@ where
             Ok(response) => settle(response, &head.into_context(), this.page.as_ref()),
             Err(panic) => {
                 let context = head.into_context();
-                log(&context, "panicked", &message(panic.as_deref()));
+                log(&context, "panicked", &message(&*panic));
                 let mut response = identify(context.answer(this.page.as_ref()), &context);
                 response.extensions_mut().insert(Panicked);
                 response
@@ -171,8 +157,7 @@ fn log(context: &ErrorContext, what: &str, why: &dyn std::fmt::Display) {
     tracing::error!(request_id = %context.id, method = %context.method, %path, "handler {what}: {why}");
 }
 
-fn message<'a>(panic: Option<&'a (dyn Any + Send)>) -> std::borrow::Cow<'a, str> {
-    let Some(panic) = panic else { return "no message".into() };
+fn message(panic: &(dyn Any + Send)) -> std::borrow::Cow<'_, str> {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).into(),
         (None, Some(text)) => text.as_str().into(),

@@ -180,13 +180,16 @@ where
             Ok(request) => request,
             Err(Malformed) => return self.refuse(id, PROTOCOL_ERROR),
         };
-        let (inbox, answering) = if ends_stream {
-            (None, self.exchange.answer(request))
+        let mut answering = self.answers.take();
+        let inbox = if ends_stream {
+            self.exchange.answer(request, answering.as_mut());
+            None
         } else {
             let expects = request.headers().contains_key(EXPECT);
             let inbox = Inbox::new(Arc::clone(&self.wakes), id, length, expects);
             let content = Content::new(Arc::clone(&inbox));
-            (Some(inbox), self.exchange.answer_to(request.map(|_| Incoming::Http2(content))))
+            self.exchange.answer_to(request.map(|_| Incoming::Http2(content)), answering.as_mut());
+            Some(inbox)
         };
         let stream = Stream {
             inbox,
@@ -195,7 +198,7 @@ where
             recv_window: i64::from(STREAM_WINDOW),
             returned: 0,
             send_window: self.first_window,
-            work: Work::Answering(self.answers.fill(answering)),
+            work: Work::Answering(answering),
             waker: None,
             is_queued: false,
         };

@@ -27,9 +27,14 @@ impl<T> Slots<T> {
         Self(Vec::new())
     }
 
+    /// A slot that holds nothing.
+    pub(super) fn take(&mut self) -> Slot<T> {
+        self.0.pop().unwrap_or_else(|| Box::pin(None))
+    }
+
     /// A slot that holds `it`.
     pub(super) fn fill(&mut self, it: T) -> Slot<T> {
-        let mut slot = self.0.pop().unwrap_or_else(|| Box::pin(None));
+        let mut slot = self.take();
         slot.set(Some(it));
         slot
     }

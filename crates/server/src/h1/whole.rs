@@ -1,9 +1,9 @@
-//! Answers requests that need no engine, which are most: a GET or HEAD without a body, on a connection that goes on
+//! Answers requests that need no engine, which are most: those that have come whole, on a connection that goes on
 //! (RFC 9112).
 //!
-//! In: bytes, by way of the [`Wire`]. Out: answers, by way of the [`Link`](crate::link::Link), until something comes that
-//! is for the engine: it then gets the connection with every byte that was not taken. Sets no limits and keeps no time;
-//! that is the driver's.
+//! In: bytes, and out: answers, both by way of the [`Link`](crate::link::Link), until something comes that
+//! is for the engine, as a body that is still on its way: it then gets the connection with every byte that was not taken.
+//! Sets no limits and keeps no time; that is the driver's.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -13,13 +13,13 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body::Body as HttpBody;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::application::Application;
 use crate::connection::Shared;
 use crate::date::Clock;
 use crate::exchange::{Answering, Data, Exchange, ResponseBody};
-use crate::wire::Wire;
+use crate::incoming::Incoming;
 
 use super::request_head::{self, Head};
 use super::response_head::{self, Framing, Size};
@@ -44,15 +44,16 @@ pub(super) enum Next {
 }
 
 /// An HTTP/1.1 connection without an engine.
-pub(super) struct Bodiless<S>
+pub(super) struct Whole<S>
 where
     S: Application,
 {
     exchange: Exchange<S>,
-    wire: Wire,
     shared: Arc<Shared>,
     /// Read and not yet taken.
     bytes: Bytes,
+    /// So many of them the link has looked at: none, which is cheap, while requests come whole. 0 <= seen <= bytes.len()
+    seen: usize,
     /// Where the next are read to.
     room: BytesMut,
     /// Memory for the fields of the next request.
@@ -76,16 +77,17 @@ struct Sending {
     is_last: bool,
 }
 
-impl<S> Bodiless<S>
+impl<S> Whole<S>
 where
     S: Application,
 {
     pub(super) fn new(exchange: Exchange<S>, shared: Arc<Shared>) -> Self {
+        let bytes = shared.link().take_before();
         Self {
             exchange,
-            wire: Wire(Arc::clone(&shared)),
             shared,
-            bytes: Bytes::new(),
+            seen: bytes.len(),
+            bytes,
             room: BytesMut::new(),
             fields: HeaderMap::new(),
             is_head: false,
@@ -134,17 +136,28 @@ where
     /// Takes the next request, or says what comes instead.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Next>>> {
         loop {
+            if self.seen > 0 {
+                self.look();
+            }
             request_head::skip_empty_lines(&mut self.bytes);
             if !self.bytes.is_empty() {
                 let fields = std::mem::take(&mut self.fields);
-                match request_head::take(&mut self.bytes, fields, &self.shared.context.limits) {
-                    Head::Request(request) => {
-                        self.is_head = request.method() == http::Method::HEAD;
-                        self.answering.set(Some(self.exchange.answer(request)));
-                        return Poll::Ready(Ok(None));
+                let head = request_head::take(&mut self.bytes, fields, &self.shared.context.limits);
+                self.seen = self.seen.min(self.bytes.len());
+                if let Head::Request(request, body) = head {
+                    self.is_head = request.method() == http::Method::HEAD;
+                    let place = self.answering.as_mut();
+                    match body.is_empty() {
+                        true => self.exchange.answer(request, place),
+                        false => self.exchange.answer_to(request.map(|_| Incoming::Whole(body)), place),
                     }
-                    Head::Partial if self.bytes.len() <= LONGEST_PART => {}
-                    Head::Partial | Head::Other => return Poll::Ready(Ok(Some(Next::Engine))),
+                    return Poll::Ready(Ok(None));
+                }
+                self.look();
+                let may_come = matches!(head, Head::Partial) && self.bytes.len() <= LONGEST_PART;
+                // Nothing is left before a flaw, of which the next read tells.
+                if !may_come && !self.bytes.is_empty() {
+                    return Poll::Ready(Ok(Some(Next::Engine)));
                 }
             }
             if ready!(self.poll_read(cx))? == 0 {
@@ -155,12 +168,21 @@ where
         }
     }
 
+    /// Lets the link look at what it has not seen.
+    fn look(&mut self) {
+        if self.seen < self.bytes.len() {
+            self.shared.link().look(&mut self.bytes, self.seen);
+            self.seen = self.bytes.len();
+        }
+    }
+
     /// Reads more behind what is there.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.room.capacity() < LEAST_ROOM + self.bytes.len() {
             self.room.reserve(READ);
         }
-        let read = ready!(pin!(self.wire.read_buf(&mut self.room)).poll(cx))?;
+        let mut reader = Unseen(&self.shared);
+        let read = ready!(pin!(reader.read_buf(&mut self.room)).poll(cx))?;
         let fresh = self.room.split().freeze();
         self.bytes = match self.bytes.is_empty() {
             true => fresh,
@@ -246,6 +268,19 @@ where
                 data.advance(rest);
             }
         }
+    }
+}
+
+/// The connection as the engine does not see it.
+struct Unseen<'a>(&'a Shared);
+
+impl AsyncRead for Unseen<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.link().poll_read_unseen(cx, buffer)
     }
 }
 
