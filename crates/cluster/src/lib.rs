@@ -41,5 +41,5 @@ pub use plan::{Exit, Policy};
 pub use privileges::{Privileges, no_new_privileges};
 pub use runtime_folder::valid_name;
 pub use supervisor::supervise;
-pub use sys::memory::give_back_memory;
+pub use sys::memory::{give_back_memory, prompt_allocator};
 pub use worker::{CHECK, Connections, Role, WORKER, Wish, Worker};

@@ -362,17 +362,17 @@ where
     S: Application,
     F: Future<Output = Result<S::Response, S::Error>>,
 {
-    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-        Ok(result) => Poll::Ready(ready!(result).map_err(|error| {
-            let error = error.into();
-            tracing::error!(%error, request = %Named(ticket), "service failed");
-            Refusal::Handler
-        })),
-        Err(panic) => {
-            report_panic(ticket, &*panic);
-            Poll::Ready(Err(Refusal::Handler))
-        }
+    let mut polled = Poll::Pending;
+    // Put there, since it is large and would be moved on its way out.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| polled = future.poll(cx))) {
+        report_panic(ticket, &*panic);
+        return Poll::Ready(Err(Refusal::Handler));
     }
+    polled.map_err(|error| {
+        let error = error.into();
+        tracing::error!(%error, request = %Named(ticket), "service failed");
+        Refusal::Handler
+    })
 }
 
 /// Settles a response: the limits' answer over the handler's, and the end of the connection where it must be.

@@ -476,6 +476,14 @@ impl Link {
         self.poll_fresh(cx, buffer)
     }
 
+    /// Whether it is worth to read. Wakes when it may be.
+    pub(crate) fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.io {
+            Some(io) if self.flaw.is_none() && self.refuse_if_over().is_ok() => io.poll_may_read(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
     fn poll_fresh(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let start = buffer.filled().len();
         ready!(Pin::new(open(&mut self.io)?).poll_read(cx, buffer))?;

@@ -218,19 +218,19 @@ fn is_host(value: &[u8]) -> bool {
                 _ => return false,
             }
         }
-        _ => match value.iter().position(|byte| *byte == b':') {
-            Some(colon) => {
-                let (host, port) = value.split_at(colon);
-                (host, port.get(1..).unwrap_or_default())
+        _ => {
+            let is_name = |byte: &&u8| NAME.get(usize::from(**byte)) == Some(&true);
+            match value.split_at(value.iter().take_while(is_name).count()) {
+                (name, []) => return !name.is_empty(),
+                (name, [b':', port @ ..]) => (name, port),
+                _ => return false,
             }
-            None => (value, &b""[..]),
-        },
+        }
     };
-    let is_name = |byte: &u8| NAME.get(usize::from(*byte)) == Some(&true);
     let is_port = port.len() <= 5
         && port.iter().all(u8::is_ascii_digit)
         && port.iter().fold(0u32, |n, digit| n * 10 + u32::from(digit - b'0')) <= 65_535;
-    !host.is_empty() && host.iter().all(is_name) && is_port
+    !host.is_empty() && is_port
 }
 
 /// The octets of a registered name (RFC 3986 §3.2.2), save for the comma.

@@ -162,12 +162,21 @@ pub(crate) enum PeerEnd {
 }
 
 impl Socket {
+    /// Whether something may have come, or gone wrong. Wakes when it may have.
+    fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Self::Unix(stream) => stream.poll_read_ready(cx).map(drop),
+        }
+    }
+
     /// What the peer has ended, without reading. Wakes when bytes or an end come, unless bytes are there already.
     fn poll_end(&self, cx: &mut Context<'_>) -> PeerEnd {
         const ANY: Interest = Interest::READABLE.add(Interest::WRITABLE);
+        if self.poll_may_read(cx).is_pending() {
+            return PeerEnd::Nothing;
+        }
         let state = match self {
-            Self::Tcp(stream) if stream.poll_read_ready(cx).is_pending() => return PeerEnd::Nothing,
-            Self::Unix(stream) if stream.poll_read_ready(cx).is_pending() => return PeerEnd::Nothing,
             Self::Tcp(stream) => pin!(stream.ready(ANY)).poll(cx),
             Self::Unix(stream) => pin!(stream.ready(ANY)).poll(cx),
         };
@@ -227,6 +236,15 @@ impl Transport {
     /// What the peer has ended. Wakes as [`Socket::poll_end`] says.
     pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> PeerEnd {
         self.socket().poll_end(cx)
+    }
+
+    /// Whether something may have come, the end included. Wakes when it may have.
+    pub(crate) fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(socket) => socket.poll_may_read(cx),
+            // What came may be in there already.
+            Self::Tls(_) => Poll::Ready(()),
+        }
     }
 
     /// Whether [`poll_send_file`](Self::poll_send_file) can work.

@@ -26,6 +26,8 @@ use crate::signals;
 /// written down: earlier than any sensible `stall_timeout`, so that there is something to tell.
 const LOOK: Duration = Duration::from_millis(500);
 const LATE: u64 = 1000;
+/// So long, in looks, an allocator may put off what it gives back when there is no more work. mimalloc takes a second.
+const LOOKS_AFTER_WORK: u32 = 6;
 /// Connections newly parked for which memory is given back to the system.
 const MANY: u64 = 256;
 /// Requests that are written down.
@@ -247,6 +249,7 @@ fn adopt(adopter: &Adopter, socket: std::os::fd::OwnedFd, about: &str) {
 fn watch(worker: &Worker, observer: &Observer) {
     let first = worker.lanes().into_iter().next();
     let mut given_back = 0;
+    let (mut seen, mut looks_at_rest) = (None, 0);
     loop {
         thread::sleep(LOOK);
         // Engines and buffers of connections that were parked: the allocator keeps them for as many to come.
@@ -257,6 +260,12 @@ fn watch(worker: &Worker, observer: &Observer) {
             given_back = parked;
         }
         given_back = given_back.min(parked);
+        let work = Some((counts.requests, counts.open, parked));
+        looks_at_rest = if work == seen { looks_at_rest + 1 } else { 0 };
+        seen = work;
+        if looks_at_rest < LOOKS_AFTER_WORK {
+            narae_cluster::prompt_allocator();
+        }
         let is_late = counts.beat > 0 && milliseconds().saturating_sub(counts.beat) > LATE;
         if let Some(lane) = &first {
             lane.set_evidence(&if is_late { evidence(observer) } else { String::new() });

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::http::header::ACCEPT;
@@ -107,28 +107,25 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let outcome = match catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
-            Ok(result) => {
-                let Ok(response) = ready!(result);
-                Ok(response)
-            }
-            Err(panic) => Err(panic),
-        };
+        let mut polled = Poll::Pending;
+        // Put there, since it is large and would be moved on its way out.
+        let panic = catch_unwind(AssertUnwindSafe(|| polled = this.inner.poll(cx))).err();
+        let has_failed = matches!(&polled, Poll::Ready(Ok(it)) if it.extensions().get::<Failure>().is_some());
+        if panic.is_none() && !has_failed {
+            return polled;
+        }
         let Some(head) = this.head.take() else {
             // Polled after its end, which no caller may do.
             return Poll::Pending;
         };
-        Poll::Ready(Ok(match outcome {
-            Ok(response) if response.extensions().get::<Failure>().is_none() => response,
-            Ok(response) => settle(response, &head.into_context(), this.page.as_ref()),
-            Err(panic) => {
-                let context = head.into_context();
-                log(&context, "panicked", &message(&*panic));
-                let mut response = identify(context.answer(this.page.as_ref()), &context);
-                response.extensions_mut().insert(Panicked);
-                response
-            }
-        }))
+        let context = head.into_context();
+        if let Some(panic) = panic {
+            log(&context, "panicked", &message(&*panic));
+            let mut response = identify(context.answer(this.page.as_ref()), &context);
+            response.extensions_mut().insert(Panicked);
+            return Poll::Ready(Ok(response));
+        }
+        polled.map_ok(|response| settle(response, &context, this.page.as_ref()))
     }
 }
 
