@@ -29,6 +29,8 @@ pub struct Cluster {
     /// A worker that has run this long counts as ready although it does not say so. Default: it must say
     /// `READY=1`.
     pub ready_after: Option<std::time::Duration>,
+    /// Variables that workers get beside the supervisor's own, unless these name them already.
+    pub environment: Vec<(String, String)>,
     /// Names of the counters in the order of a row; empty for a foreign program.
     pub counters: &'static [&'static str],
     /// Called when the end begins: to give up what else keeps the sockets open.

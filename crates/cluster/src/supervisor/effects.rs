@@ -198,6 +198,11 @@ impl Supervisor {
             lane.clear();
         }
         let mut environment = self.plain_environment();
+        for (name, value) in &self.cluster.environment {
+            if environment.iter().all(|(known, _)| known != name.as_str()) {
+                environment.push((name.into(), value.into()));
+            }
+        }
         let mut set = |name: &str, value: String| environment.push((name.into(), value.into()));
         let sockets = &self.cluster.sockets;
         let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();

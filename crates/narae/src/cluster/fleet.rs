@@ -88,6 +88,9 @@ pub(crate) fn supervise(settings: &Settings, inherited: Vec<Listener>, introduct
         pin: settings.cluster.pin,
         privileges: None,
         ready_after: None,
+        // The allocator of the `narae` command, and of other programs that chose it: what has been free for so many
+        // milliseconds goes back to the system. At once (0) would be page after page that is needed again.
+        environment: vec![("MIMALLOC_PURGE_DELAY".to_owned(), "100".to_owned())],
         counters: &narae_server::COUNTERS,
         on_stopping: Some(Box::new(move || drop(listeners))),
         on_ready: greeting(&claim, facts, introduction.show),
@@ -281,6 +284,7 @@ pub fn run_foreign(foreign: Foreign) -> Result {
         pin: foreign.settings.pin,
         privileges,
         ready_after: foreign.ready_after,
+        environment: Vec::new(),
         counters: &[],
         on_stopping: Some(Box::new(move || drop(listeners))),
         on_ready: greeting(&claim, facts, true),

@@ -26,7 +26,7 @@ use crate::signals;
 /// written down: earlier than any sensible `stall_timeout`, so that there is something to tell.
 const LOOK: Duration = Duration::from_millis(500);
 const LATE: u64 = 1000;
-/// So long, in looks, an allocator may put off what it gives back when there is no more work. mimalloc takes a second.
+/// So many looks after the last work the allocator has had the occasion to give back what it puts off.
 const LOOKS_AFTER_WORK: u32 = 6;
 /// Connections newly parked for which memory is given back to the system.
 const MANY: u64 = 256;

@@ -178,13 +178,14 @@ where
 
     /// Reads more behind what is there.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.room.capacity() < LEAST_ROOM + self.bytes.len() {
-            // Later, when the last request is gone, its memory can be used again.
+        if self.bytes.is_empty() {
+            // An empty part of the memory holds it too.
+            self.bytes = Bytes::new();
+        }
+        // If nobody holds it, it is used again from its beginning.
+        if !self.room.try_reclaim(READ) && self.room.capacity() < LEAST_ROOM + self.bytes.len() {
+            // Later, when the last request is gone, it may be free.
             ready!(self.shared.link().poll_may_read(cx));
-            if self.bytes.is_empty() {
-                // An empty part of the memory holds it too.
-                self.bytes = Bytes::new();
-            }
             self.room.reserve(READ);
         }
         let mut reader = Unseen(&self.shared);
