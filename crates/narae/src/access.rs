@@ -46,6 +46,7 @@ where
         }
     }
 
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         match self {
             Self::On(service) => Logging::On { inner: service.call(request) },

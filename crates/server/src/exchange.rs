@@ -139,6 +139,7 @@ where
     }
 
     /// Calls the service. What it begins is large, and is moved into its place once.
+    #[inline(always)]
     fn run(
         &self,
         request: Request<Body>,
@@ -309,6 +310,7 @@ where
     S: Application,
 {
     /// Calls the service, if it is ready at once, as a router always is.
+    #[inline(always)]
     fn begin(mut service: S, request: Request<Body>) -> Self {
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Running { future: service.call(request) },

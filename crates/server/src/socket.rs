@@ -345,6 +345,10 @@ macro_rules! byte_stream {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
+                // One piece alone, as a record of TLS is, costs the system less by itself.
+                if let [bytes] = slices {
+                    return self.poll_write(cx, bytes);
+                }
                 delegate!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices), $first, $second)
             }
 

@@ -48,6 +48,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let head = Head::of(&request);
         // A router does nothing of the application's here: a panic would be the server's to catch.

@@ -116,11 +116,7 @@ fn method(name: &str) -> Option<Method> {
 /// Whether a field frames a body in another way, or concerns more than the request.
 fn is_for_the_engine(name: &HeaderName, value: &[u8]) -> bool {
     match *name {
-        header::TRANSFER_ENCODING
-        | header::EXPECT
-        | header::UPGRADE
-        | header::TE
-        | header::TRAILER => true,
+        header::TRANSFER_ENCODING | header::EXPECT | header::UPGRADE | header::TE | header::TRAILER => true,
         header::CONNECTION => !value.eq_ignore_ascii_case(b"keep-alive"),
         _ => false,
     }
