@@ -60,13 +60,12 @@ pub(super) fn take(bytes: &mut Bytes, mut fields: HeaderMap, limits: &Limits) ->
         };
         fields.append(name, value);
     }
-    let size = size.unwrap_or(0);
-    if size > (bytes.len() - length) as u64 {
+    let size = usize::try_from(size.unwrap_or(0)).unwrap_or(usize::MAX);
+    if size > bytes.len() - length {
         return Head::Other;
     }
     bytes.advance(length);
-    // 0 <= size <= bytes.len()
-    let body = bytes.split_to(size as usize);
+    let body = bytes.split_to(size);
     let mut request = Request::new(Body::empty());
     *request.method_mut() = method;
     *request.uri_mut() = target;
