@@ -132,6 +132,24 @@ fn a_head_whose_end_comes_apart_is_whole() {
 }
 
 #[test]
+fn a_connection_is_idle_after_requests_with_bodies() {
+    let site = Site::limited(Limits::default().head_timeout(SHORT));
+    let post = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    for over in BOTH {
+        let mut client = Client::connect(&site, over);
+        // In pieces and whole, then without a body.
+        client.send(&post[..3]);
+        pause();
+        for bytes in [&post[3..], post, HELLO] {
+            client.send(bytes);
+            assert_eq!(client.reply().status, 200);
+        }
+        client.socket().set_read_timeout(Some(SHORT * 3)).unwrap();
+        assert!(client.rest().is_err(), "{over:?}: something came on an idle connection");
+    }
+}
+
+#[test]
 fn a_head_of_any_length_is_whole() {
     let site = Site::limited(Limits::default().head_timeout(SHORT));
     let frame = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();

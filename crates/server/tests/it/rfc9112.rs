@@ -291,6 +291,22 @@ mod s6_3_unread_bodies {
     }
 
     #[test]
+    fn bodies_that_come_with_their_heads_are_read_passed_over_or_refused_in_turn() {
+        let site = Site::new();
+        let post =
+            |path: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world");
+        for over in BOTH {
+            let mut client = Client::connect(&site, over);
+            client.send([post("/echo"), post("/ignore"), post("/echo"), post("/small-only")].concat());
+            let replies = [(); 4].map(|()| client.reply());
+            let said = replies.each_ref().map(|reply| (reply.status, reply.closes()));
+            assert_eq!(said, [(200, false), (200, false), (200, false), (413, true)], "{over:?}");
+            let bodies = replies.each_ref().map(|reply| reply.body.as_str());
+            assert_eq!(bodies[..3], ["hello world", "ignored", "hello world"], "{over:?}");
+        }
+    }
+
+    #[test]
     fn the_rest_of_an_unread_body_is_never_a_request() {
         let site = Site::new();
         for over in BOTH {
