@@ -133,7 +133,7 @@ fn a_head_whose_end_comes_apart_is_whole() {
 
 #[test]
 fn a_connection_is_idle_after_requests_with_bodies() {
-    let site = Site::limited(Limits::default().head_timeout(SHORT));
+    let site = Site::limited(Limits::default().head_timeout(SHORT * 3));
     let post = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
     for over in BOTH {
         let mut client = Client::connect(&site, over);
@@ -144,7 +144,7 @@ fn a_connection_is_idle_after_requests_with_bodies() {
             client.send(bytes);
             assert_eq!(client.reply().status, 200);
         }
-        client.socket().set_read_timeout(Some(SHORT * 3)).unwrap();
+        client.socket().set_read_timeout(Some(SHORT * 5)).unwrap();
         assert!(client.rest().is_err(), "{over:?}: something came on an idle connection");
     }
 }
