@@ -86,7 +86,8 @@ where
         let offers_upgrade = request.extensions().get::<OnUpgrade>().is_some();
         let mut answering = None;
         self.accept(request.map(Incoming::Http1), offers_upgrade, |begun| answering = Some(begun));
-        answering.unwrap_or(Answering { state: State::Refused { refusal: Refusal::Handler }, ticket: None })
+        // There always is one by now.
+        answering.unwrap_or_else(|| Answering::refused(Refusal::Handler, None))
     }
 }
 
@@ -101,10 +102,13 @@ where
 
     /// Answers, in `place`, a request that has no body and offers no other protocol.
     pub(crate) fn answer(&self, mut request: Request<Body>, mut place: Pin<&mut Option<Answering<S>>>) {
-        let put = |begun| place.set(Some(begun));
-        if let Some(ticket) = self.admitted(&mut request, false, put) {
-            self.describe(&mut request);
-            self.run(request, ticket, false, |begun| place.set(Some(begun)));
+        let mut put = |begun| place.set(Some(begun));
+        match self.enter(&mut request, false) {
+            (ticket, Err(refusal)) => put(Answering::refused(refusal, Some(ticket))),
+            (ticket, Ok(())) => {
+                self.describe(&mut request);
+                self.run(request, ticket, false, put);
+            }
         }
     }
 
@@ -114,26 +118,12 @@ where
         waits_for_upgrade: bool,
         mut put: impl FnMut(Answering<S>),
     ) {
-        if let Some(mut ticket) = self.admitted(&mut request, waits_for_upgrade, &mut put) {
-            let (request, body) = self.hand_over(request);
-            ticket.body = body;
-            self.run(request, ticket, waits_for_upgrade, put);
-        }
-    }
-
-    /// Notes a request, and answers it if a rule refuses it.
-    fn admitted<B: HttpBody>(
-        &self,
-        request: &mut Request<B>,
-        waits_for_upgrade: bool,
-        put: impl FnOnce(Answering<S>),
-    ) -> Option<Ticket> {
-        let (ticket, admitted) = self.enter(request, waits_for_upgrade);
-        match admitted {
-            Ok(()) => Some(ticket),
-            Err(refusal) => {
-                put(Answering { state: State::Refused { refusal }, ticket: Some(ticket) });
-                None
+        match self.enter(&mut request, waits_for_upgrade) {
+            (ticket, Err(refusal)) => put(Answering::refused(refusal, Some(ticket))),
+            (mut ticket, Ok(())) => {
+                let (request, body) = self.hand_over(request);
+                ticket.body = body;
+                self.run(request, ticket, waits_for_upgrade, put);
             }
         }
     }
@@ -159,7 +149,7 @@ where
         }));
         if let Err(panic) = begun {
             report_panic(ticket.as_ref(), &*panic);
-            put(Answering { state: State::Refused { refusal: Refusal::Handler }, ticket });
+            put(Answering::refused(Refusal::Handler, ticket));
         }
     }
 }
@@ -302,6 +292,16 @@ pin_project! {
         Running { #[pin] future: S::Future },
         // Not ready, or not to be called yet.
         Waiting { future: Pin<Box<Oneshot<S, Request<Body>>>>, for_upgrade: bool },
+    }
+}
+
+impl<S> Answering<S>
+where
+    S: Application,
+{
+    /// An answer of the server's own.
+    fn refused(refusal: Refusal, ticket: Option<Ticket>) -> Self {
+        Self { state: State::Refused { refusal }, ticket }
     }
 }
 

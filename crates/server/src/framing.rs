@@ -5,7 +5,8 @@
 //! Content-Length beside a Transfer-Encoding and does not look into chunk extensions: each is a way for two
 //! servers to disagree about one message. What the engine refuses by itself is left to it. Never sees sockets.
 //!
-//! Requests without a body, which is most of them, cost one pass that only looks for suspicious bytes.
+//! Most requests never come here: `h1/whole.rs` takes them. Others without a body cost one pass that only looks for
+//! suspicious bytes.
 
 use crate::answer::Refusal;
 

@@ -376,11 +376,9 @@ impl Link {
         self.out.len() - self.out_sent
     }
 
-    /// Bytes that were read, and looked at, are read once more.
+    /// Bytes that were read, and looked at, are read once more. There are no others: these were [taken](Self::take_before).
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
-        let mut bytes = BytesMut::from(bytes);
-        bytes.unsplit(std::mem::take(&mut self.before));
-        self.before = bytes;
+        self.before = bytes.into();
     }
 
     /// The engine asks for more, and a flaw is next. After an upgrade the bytes were the handler's.
