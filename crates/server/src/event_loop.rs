@@ -107,6 +107,8 @@ impl<N> EventLoop<N> {
     {
         let own = self.context.thread;
         let Some(seat) = self.seats.get(own) else { return };
+        // Before anything is served: a loop that its first request blocks has to be late, not unknown.
+        tell(seat.tally);
         tokio::spawn(beat(seat.tally));
         for (listener, endpoint) in self.sockets {
             let stages = self.context.drain.stages();
@@ -145,8 +147,12 @@ async fn beat(tally: Tally) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        tally.beat().store(monotonic_milliseconds(), Ordering::Relaxed);
+        tell(tally);
     }
+}
+
+fn tell(tally: Tally) {
+    tally.beat().store(monotonic_milliseconds(), Ordering::Relaxed);
 }
 
 /// Begins to serve what arrived.

@@ -47,6 +47,14 @@ fn a_loop_that_runs_beats() {
 }
 
 #[test]
+fn a_loop_has_beaten_once_before_it_serves() {
+    for _ in 0..20 {
+        let site = Site::on(routes(), Limits::default(), 2);
+        assert!(site.running().counts().beat > 0);
+    }
+}
+
+#[test]
 fn a_blocked_loop_does_not_beat_and_its_requests_can_be_seen() {
     let (release, blocked) = mpsc::channel::<()>();
     let blocked = std::sync::Arc::new(std::sync::Mutex::new(blocked));
