@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::narae;
-use crate::program::{PATIENCE, ask, get};
+use crate::program::{PATIENCE, Program, ask, get};
 
 const ADDRESSES: [&str; 5] = ["demo", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
 
@@ -91,6 +91,28 @@ fn failures_are_pages_without_the_reason_and_the_log_has_it() {
     program.line_with("asked to panic");
     let missing = ask(address, &html("/nothing-here"));
     assert!(missing.contains(" 404 ") && missing.contains("</html>"), "{missing}");
+}
+
+#[test]
+fn workers_take_no_huge_pages_unless_they_are_told_to() {
+    let home = tempfile::tempdir().unwrap();
+    // A system without them has none to allow.
+    let exist = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
+    for (told, expected) in [(None, "0"), (Some("1"), if exist { "1" } else { "0" })] {
+        let mut command = narae::narae(home.path());
+        command.args(ADDRESSES);
+        if let Some(told) = told {
+            command.env("MIMALLOC_ALLOW_THP", told);
+        }
+        let mut program = Program::start(command);
+        let (pids, _) = workers(program.address("http://"));
+        assert!(!pids.is_empty());
+        for pid in pids {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let allowed = status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).unwrap();
+            assert_eq!(allowed.trim(), expected);
+        }
+    }
 }
 
 /// The body of an answer.

@@ -19,6 +19,17 @@ use crate::{log, process};
 /// Most of the text that identifies an application by its command line.
 const LONGEST_IDENTITY: usize = 8 * 1024;
 
+/// What workers tell mimalloc, the allocator of the `narae` command and of other programs that chose it. What the
+/// supervisor was started with comes before it.
+const ALLOCATOR: [(&str, &str); 2] = [
+    // What has been free for so many milliseconds goes back to the system. At once (0) would be page after page that is
+    // needed again.
+    ("MIMALLOC_PURGE_DELAY", "100"),
+    // Pages of 2 MiB are more than all that a worker needs, and after a rush each is kept for the little that is left
+    // in it.
+    ("MIMALLOC_ALLOW_THP", "0"),
+];
+
 impl ClusterSettings {
     /// Who the workers are to be; `None`: who the supervisor is.
     pub(crate) fn privileges(&self) -> Result<Option<Privileges>> {
@@ -88,9 +99,7 @@ pub(crate) fn supervise(settings: &Settings, inherited: Vec<Listener>, introduct
         pin: settings.cluster.pin,
         privileges: None,
         ready_after: None,
-        // The allocator of the `narae` command, and of other programs that chose it: what has been free for so many
-        // milliseconds goes back to the system. At once (0) would be page after page that is needed again.
-        environment: vec![("MIMALLOC_PURGE_DELAY".to_owned(), "100".to_owned())],
+        environment: ALLOCATOR.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         counters: &narae_server::COUNTERS,
         on_stopping: Some(Box::new(move || drop(listeners))),
         on_ready: greeting(&claim, facts, introduction.show),
