@@ -100,10 +100,10 @@ fn workers_take_no_huge_pages_unless_they_are_told_to() {
     let exist = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
     for (told, expected) in [(None, "0"), (Some("1"), if exist { "1" } else { "0" })] {
         let mut command = narae::narae(home.path());
-        command.args(ADDRESSES);
-        if let Some(told) = told {
-            command.env("MIMALLOC_ALLOW_THP", told);
-        }
+        command
+            .args(ADDRESSES)
+            .env_remove("MIMALLOC_ALLOW_THP")
+            .envs(told.map(|told| ("MIMALLOC_ALLOW_THP", told)));
         let mut program = Program::start(command);
         let (pids, _) = workers(program.address("http://"));
         assert!(!pids.is_empty());
